@@ -1,0 +1,37 @@
+"""Every limit of the protocol in one place, and the constants that hold before any Settings command. Sizes in bytes unless named otherwise."""
+
+JOBS_PER_CALL_MAX = 1_000
+IDS_PER_CALL_MAX = 10_000
+COMMAND_BYTES_MAX = 8 << 20
+"""uncompressed Avro of one command record"""
+EVENTS_RECORD_BYTES_MAX = 4 << 20
+EVENTS_PER_RECORD_MAX = 1_000
+"""items of one events record, as far as it can be cut (a gang's leases may be more)"""
+RECORD_BYTES_MAX = 16 << 20
+"""max.message.bytes of every topic"""
+HTTP_BODY_BYTES_MAX = 24 << 20
+POD_SPEC_BYTES_MAX = 256 << 10
+NAME_CHARS_MAX = 253
+JOB_SET_CHARS_MAX = 1_023
+CLIENT_ID_CHARS_MAX = 100
+REQUEST_ID_CHARS_MAX = 100
+REASON_CHARS_MAX = 512
+MESSAGE_CHARS_MAX = 4_096
+"""a run's message or reason, longer ones are cut by the executor API"""
+LABELS_BYTES_MAX = 64 << 10
+PRIORITY_MAX = (1 << 31) - 1
+AVOID_NODES_MAX = 16
+
+OPERATION_JOBS_PER_COMMAND_MAX = 1_000
+OPERATION_IDS_NAMED_MAX = 10_000
+CLIENT_IDS_EXPIRED_PER_COMMAND_MAX = 100
+
+FIRST_OFFSET = -1
+FIRST_EPOCH = -1
+FIRST_SETTINGS_VERSION = 0
+FIRST_MAX_ATTEMPTS = 4
+"""attempted runs of a job (3 retries)"""
+FIRST_CLIENT_ID_RETENTION_MS = 7 * 24 * 3_600_000
+
+assert EVENTS_RECORD_BYTES_MAX < COMMAND_BYTES_MAX < RECORD_BYTES_MAX < HTTP_BODY_BYTES_MAX
+assert POD_SPEC_BYTES_MAX < EVENTS_RECORD_BYTES_MAX

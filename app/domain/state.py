@@ -1,0 +1,164 @@
+"""The state that deciding reads and changes: `StateReader` (a store), `Overlay` (a store and the changes of a step on top of it).
+
+A step decides several commands on one overlay. A command that raises is dropped as a whole (`drop`); everything else is kept and at the end
+of the step the changed rows are taken out (`changed`). Values are rows of app.domain.rows; None means deleted.
+"""
+
+from bisect import bisect_right, insort
+from collections.abc import Iterable
+from typing import Protocol
+
+from app.domain import limits
+from app.domain.rows import (
+    ClientIdRow,
+    ClusterRow,
+    JobRow,
+    OperationRow,
+    PositionRow,
+    QueueRow,
+    RequestIdRow,
+    RunRow,
+    SettingsRow,
+)
+
+StateRow = JobRow | RunRow | QueueRow | OperationRow | ClusterRow | SettingsRow | PositionRow
+IdRow = ClientIdRow | RequestIdRow
+
+FIRST_POSITION = PositionRow(
+    offset=limits.FIRST_OFFSET,
+    epoch=limits.FIRST_EPOCH,
+    log_time_ms=0,
+    settings_version=limits.FIRST_SETTINGS_VERSION,
+)
+FIRST_SETTINGS = SettingsRow(
+    version=limits.FIRST_SETTINGS_VERSION,
+    max_attempts=limits.FIRST_MAX_ATTEMPTS,
+    client_id_retention_ms=limits.FIRST_CLIENT_ID_RETENTION_MS,
+)
+
+
+class StateReader(Protocol):
+    """Rows of one partition as they stand before a step."""
+
+    def row(self, key: bytes) -> StateRow | None:
+        """A row of argosy.state by its key."""
+
+    def id_row(self, key: bytes) -> IdRow | None:
+        """A row of argosy.client-ids by its key."""
+
+    def operations(self) -> Iterable[tuple[int, OperationRow]]:
+        """Open operations, oldest first: offset of the command, row."""
+
+    def jobs_of_set(self, incarnation: int, job_set: str, after: bytes, limit: int) -> list[bytes]:
+        """Ids of live jobs of a job set above `after`, ascending, at most `limit`."""
+
+    def oldest_ids(self, before_ms: int, limit: int) -> list[bytes]:
+        """Keys of argosy.client-ids whose log time is below `before_ms`, oldest first, at most `limit`."""
+
+
+class Layer:
+    """Changes of one command, or of all commands of the step before it."""
+
+    __slots__ = ("gone", "ids", "new", "operations", "rows")
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, StateRow | None] = {}
+        self.ids: dict[bytes, IdRow | None] = {}
+        self.new: dict[tuple[int, str], list[bytes]] = {}
+        self.gone: set[bytes] = set()
+        self.operations: dict[int, OperationRow | None] = {}
+
+
+class Overlay:
+    """A StateReader and what the step has changed so far. Writes go to the layer of the command in hand."""
+
+    def __init__(self, base: StateReader) -> None:
+        self.base = base
+        self._kept = Layer()
+        self._now = Layer()
+
+    def keep(self) -> None:
+        """The command in hand is decided: its changes belong to the step."""
+        kept, now = self._kept, self._now
+        kept.rows.update(now.rows)
+        kept.ids.update(now.ids)
+        for key, ids in now.new.items():
+            known = kept.new.setdefault(key, [])
+            for job_id in ids:
+                insort(known, job_id)
+        kept.gone |= now.gone
+        kept.operations.update(now.operations)
+        self._now = Layer()
+
+    def drop(self) -> None:
+        """The command in hand failed: none of its changes happened."""
+        self._now = Layer()
+
+    @property
+    def changed(self) -> dict[bytes, StateRow | None]:
+        """Changed rows of argosy.state."""
+        return self._kept.rows
+
+    @property
+    def changed_ids(self) -> dict[bytes, IdRow | None]:
+        """Changed rows of argosy.client-ids."""
+        return self._kept.ids
+
+    def row(self, key: bytes) -> StateRow | None:
+        for layer in (self._now, self._kept):
+            if key in layer.rows:
+                return layer.rows[key]
+        return self.base.row(key)
+
+    def id_row(self, key: bytes) -> IdRow | None:
+        for layer in (self._now, self._kept):
+            if key in layer.ids:
+                return layer.ids[key]
+        return self.base.id_row(key)
+
+    def put(self, key: bytes, row: StateRow | None) -> None:
+        self._now.rows[key] = row
+        if key[:1] == b"o":
+            self._now.operations[int.from_bytes(key[1:], "big")] = row if isinstance(row, OperationRow) else None
+
+    def put_id(self, key: bytes, row: IdRow | None) -> None:
+        self._now.ids[key] = row
+
+    def job_added(self, job_id: bytes, row: JobRow) -> None:
+        """A job entered its job set (its row is put separately)."""
+        insort(self._now.new.setdefault((row.incarnation, row.job_set), []), job_id)
+
+    def job_removed(self, job_id: bytes) -> None:
+        """A job left its job set for good."""
+        self._now.gone.add(job_id)
+
+    def operations(self) -> list[tuple[int, OperationRow]]:
+        """Open operations, oldest first."""
+        found: dict[int, OperationRow | None] = {
+            **dict(self.base.operations()),
+            **self._kept.operations,
+            **self._now.operations,
+        }
+        return [(offset, row) for offset, row in sorted(found.items()) if row is not None]
+
+    def jobs_of_set(self, incarnation: int, job_set: str, after: bytes, limit: int) -> list[bytes]:
+        """Ids of live jobs of a job set above `after`, ascending, at most `limit`."""
+        gone = self._kept.gone | self._now.gone
+        found: list[bytes] = []
+        cursor = after
+        while len(found) < limit:
+            some = self.base.jobs_of_set(incarnation, job_set, cursor, limit)
+            found.extend(job_id for job_id in some if job_id not in gone)
+            if len(some) < limit:
+                break
+            cursor = some[-1]
+        for layer in (self._kept, self._now):
+            new = layer.new.get((incarnation, job_set), [])
+            found.extend(job_id for job_id in new[bisect_right(new, after) :] if job_id not in gone)
+        return sorted(found)[:limit]
+
+    def oldest_ids(self, before_ms: int, limit: int) -> list[bytes]:
+        """Keys of expired rows of argosy.client-ids, oldest first, at most `limit`."""
+        changed = self._kept.ids.keys() | self._now.ids.keys()
+        some = self.base.oldest_ids(before_ms, limit + len(changed))
+        return [key for key in some if key not in changed][:limit]
