@@ -1,0 +1,97 @@
+"""`argosy-admin round`: runs a scheduling round that stands in a file, for tests, post-mortems and what-if.
+
+Input: `argosy-round/1` (reference round-file.md), a file or `-`. Output: `argosy-decisions/1`. With `-` each line of
+standard input is a round and is answered at once by one line; a line that is no round is answered by an object with
+`error` {path, message}, and the exit code is 1 when there was one.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import msgspec
+import typer
+
+from app.scheduling.decisions_file import print_decisions
+from app.scheduling.errors import RoundError
+from app.scheduling.round_file import parse_round
+from app.scheduling.schedule import schedule
+
+FILE_BYTES_MAX = 2 * 1024**3
+LINE_BYTES_MAX = 256 * 1024**2
+EXIT_BAD_ROUND = 1
+EXIT_BAD_FILE = 2
+
+app = typer.Typer(name="round", help="Scheduling rounds as files.", no_args_is_help=True)
+
+
+@app.callback()
+def rounds() -> None:
+    """Scheduling rounds as files."""
+
+
+@app.command("run")
+def run(
+    file: Annotated[str, typer.Argument(help="A round (argosy-round/1); - reads a round a line from standard input.")],
+    output: Annotated[Path | None, typer.Option(help="Write the decisions here instead of to standard output.")] = None,
+) -> None:
+    """Decide a round and print the decisions as JSON."""
+    try:
+        sink = sys.stdout.buffer if output is None else output.open("wb")
+        try:
+            code = answer_lines(sys.stdin.buffer, sink) if file == "-" else answer_file(Path(file), sink)
+        finally:
+            if output is not None:
+                sink.close()
+    except BrokenPipeError:
+        # The reader has what it wanted; a second complaint at exit is avoided by leaving nothing to flush.
+        sys.stderr.close()
+        raise typer.Exit(EXIT_BAD_FILE) from None
+    except OSError as error:
+        typer.echo(f"round run: {error.filename or file}: {error.strerror or error}", err=True)
+        raise typer.Exit(EXIT_BAD_FILE) from None
+    if code:
+        raise typer.Exit(code)
+
+
+def answer_file(path: Path, sink: BinaryIO) -> int:
+    """Decides the round in a file. Returns the exit code; a bad round is one line on standard error."""
+    with path.open("rb") as source:
+        document = source.read(FILE_BYTES_MAX + 1)
+    try:
+        if len(document) > FILE_BYTES_MAX:
+            raise RoundError("", f"is longer than {FILE_BYTES_MAX} bytes")
+        sink.write(decide(document) + b"\n")
+    except RoundError as error:
+        typer.echo(f"round run: {path}: {error}", err=True)
+        return EXIT_BAD_ROUND
+    return 0
+
+
+def answer_lines(source: BinaryIO, sink: BinaryIO) -> int:
+    """Answers each line with one line, at once, until the input ends. Returns the exit code."""
+    code = 0
+    number = 0
+    while line := source.readline(LINE_BYTES_MAX + 1):
+        number += 1
+        if not line.strip():
+            continue
+        try:
+            if len(line) > LINE_BYTES_MAX:
+                while line and not line.endswith(b"\n"):
+                    line = source.readline(LINE_BYTES_MAX)
+                raise RoundError("", f"is longer than {LINE_BYTES_MAX} bytes")
+            answer = decide(line)
+        except RoundError as error:
+            code = EXIT_BAD_ROUND
+            typer.echo(f"round run: line {number}: {error}", err=True)
+            answer = msgspec.json.encode({"error": {"path": error.path, "message": error.message}})
+        sink.write(answer + b"\n")
+        sink.flush()
+    return code
+
+
+def decide(document: bytes) -> bytes:
+    """A round document to a decisions document. Raises RoundError."""
+    round_ = parse_round(document)
+    return print_decisions(round_, schedule(round_))

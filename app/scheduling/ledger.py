@@ -1,0 +1,158 @@
+"""What the pool has, what queues hold and want, and what nodes have left: the figures that a round starts from.
+
+All by column in base units. Sums are Python integers (exact); only costs are floats.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from app.scheduling.nodes import HOME_POOL
+from app.scheduling.quarantine import Admission, floating_columns
+from app.scheduling.resources import AMOUNT_MAX, Bool, Int64, exact_sums, exact_total
+from app.scheduling.round import Round
+from app.scheduling.shares import CostModel, Shares, fair_shares
+
+Caps = tuple[tuple[int, int], ...]
+"""(column, largest amount) of every resource that is limited."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """`totals`: the pool. `held`: by queue. `held_in_class`: by queue x class (row queue * classes + class).
+
+    `demand_cost`: by queue. `active`: queues that take part in shares, in name order. `caps`: by queue x class, what
+    the queue may hold in the class. `costs`: how amounts become cost.
+    """
+
+    totals: list[int]
+    held: list[list[int]]
+    held_in_class: list[list[int]]
+    demand_cost: list[float]
+    active: list[int]
+    caps: list[Caps]
+    costs: CostModel
+
+    def shares(self, round_: Round) -> Shares:
+        """Shares of the active queues, in their order."""
+        weights = [round_.queues[queue].weight for queue in self.active]
+        return fair_shares(weights, [self.demand_cost[queue] for queue in self.active])
+
+
+def free_room(round_: Round, admission: Admission) -> Int64:
+    """int64 (N, R): capacity less held less every run; negative where a node is over-committed.
+
+    Floating resources are not of nodes: 0.
+    """
+    jobs = round_.jobs
+    rows = np.flatnonzero(admission.holding)
+    nodes = jobs.run_node[rows]
+    shapes = jobs.shape[rows]
+    free = np.zeros((len(round_.nodes), len(round_.resources.names)), np.int64)
+    floating = floating_columns(round_)
+    for column in np.flatnonzero(~floating).tolist():
+        requests = admission.requests[:, column]
+        capacity = np.clip(round_.nodes.capacity[:, column], 0, AMOUNT_MAX)
+        # Sums above 2^53 may round, but are above any capacity then: the clip keeps them a deficit.
+        used = np.bincount(nodes, weights=requests[shapes], minlength=len(round_.nodes))
+        held = np.clip(round_.nodes.held[:, column], 0, AMOUNT_MAX)
+        free[:, column] = capacity - held - np.minimum(used, AMOUNT_MAX).astype(np.int64)
+    return free
+
+
+def floating_left(round_: Round, admission: Admission) -> list[int]:
+    """By column: what is left of floating resources (negative when too much is in use), 0 for resources of nodes."""
+    rows = np.flatnonzero(admission.holding)
+    used = exact_sums(np.zeros(len(rows), np.int64), round_.jobs.shape[rows], admission.requests, 1)[0]
+    floating = floating_columns(round_)
+    return [round_.floating[c] - used[c] if floating[c] else 0 for c in range(len(used))]
+
+
+def placeable_nodes(round_: Round, admission: Admission) -> Bool:
+    """bool by node: valid, of this pool, not cordoned and in no cordoned cluster."""
+    cordoned = np.array([cluster.cordoned for cluster in round_.clusters], np.bool_)
+    in_cordoned = cordoned[round_.nodes.cluster] if len(cordoned) else np.zeros(len(round_.nodes), np.bool_)
+    nodes = round_.nodes
+    mask: Bool = admission.node_valid & (nodes.pool == HOME_POOL) & ~nodes.unschedulable & ~in_cordoned
+    return mask
+
+
+def fraction_of(fractions: Mapping[str, float], totals: Sequence[int], round_: Round) -> Caps:
+    """The largest whole amounts that are not above these fractions of the pool: 0.29 of 100 is 29, not 28.999..."""
+    columns = round_.resources.columns
+    return tuple(
+        (columns[name], int(Fraction(repr(float(fraction))) * totals[columns[name]]))
+        for name, fraction in fractions.items()
+    )
+
+
+def open_ledger(round_: Round, admission: Admission) -> Ledger:
+    """Adds up the round."""
+    totals = _pool_totals(round_, admission)
+    costs = CostModel.of(round_.resources, totals, round_.config.fair_share_resources)
+    queues, classes = len(round_.queues), len(round_.classes)
+    jobs = round_.jobs
+    class_of_job = round_.shapes.priority_class[jobs.shape] if len(jobs) else np.zeros(0, np.int32)
+    cordoned = np.array([queue.cordoned for queue in round_.queues], np.bool_)
+    listed = jobs.queue >= 0
+    running = np.flatnonzero(admission.running & listed)
+    wanting = admission.waiting & listed
+    wanting[wanting] &= ~cordoned[jobs.queue[wanting]]
+    waiting = np.flatnonzero(wanting)
+
+    def by_class(rows: Int64) -> list[list[int]]:
+        groups = jobs.queue[rows].astype(np.int64) * classes + class_of_job[rows]
+        return exact_sums(groups, jobs.shape[rows], admission.requests, queues * classes)
+
+    held_in_class, waiting_in_class = by_class(running), by_class(waiting)
+    held = [_sum_rows(held_in_class, queue * classes, classes, len(totals)) for queue in range(queues)]
+    caps = [
+        fraction_of(queue.max_fraction_per_queue.get(of_class.name, of_class.max_fraction_per_queue), totals, round_)
+        for queue in round_.queues
+        for of_class in round_.classes
+    ]
+    demand_cost, active = [], []
+    counts = np.bincount(jobs.queue[np.concatenate((running, waiting))], minlength=queues).tolist()
+    for index, queue in enumerate(round_.queues):
+        if queue.demand is not None:
+            demand = round_.resources.row(queue.demand)
+        else:
+            demand = [0] * len(totals)
+            for row in range(index * classes, (index + 1) * classes):
+                wanted = [a + b for a, b in zip(held_in_class[row], waiting_in_class[row], strict=True)]
+                for column, limit in caps[row]:
+                    wanted[column] = min(wanted[column], limit)
+                demand = [a + b for a, b in zip(demand, wanted, strict=True)]
+        demand_cost.append(costs.cost(demand))
+        if counts[index] or (queue.demand is not None and any(demand)):
+            active.append(index)
+    active.sort(key=lambda queue: round_.queues[queue].name)
+    return Ledger(
+        totals=totals,
+        held=held,
+        held_in_class=held_in_class,
+        demand_cost=demand_cost,
+        active=active,
+        caps=caps,
+        costs=costs,
+    )
+
+
+def _pool_totals(round_: Round, admission: Admission) -> list[int]:
+    """Capacity of the nodes that take new jobs or run some, and the floating resources of the pool."""
+    counted = placeable_nodes(round_, admission)
+    runs = round_.jobs.run_node[np.flatnonzero(admission.holding)]
+    counted[runs] = True
+    counted &= admission.node_valid & (round_.nodes.pool == HOME_POOL)
+    totals = exact_total(round_.nodes.capacity[counted])
+    floating = floating_columns(round_)
+    return [round_.floating[c] if floating[c] else total for c, total in enumerate(totals)]
+
+
+def _sum_rows(rows: list[list[int]], start: int, count: int, columns: int) -> list[int]:
+    total = [0] * columns
+    for row in rows[start : start + count]:
+        total = [a + b for a, b in zip(total, row, strict=True)]
+    return total
