@@ -57,7 +57,18 @@ def ensure_kafka_jars(cache: Path | None = None) -> Path:
 
 
 def _fetch(maven: Path, into: Path) -> None:
-    command = [maven, "-q", "-B", "-C", "-f", _pom(), "-pl", "broker", "package", f"-Dcache.dir={into}"]
+    command: list[str | Path] = [
+        maven,
+        "-q",
+        "-B",
+        "-C",
+        "-f",
+        _pom(),
+        "-pl",
+        "broker",
+        "package",
+        f"-Dcache.dir={into}",
+    ]
     try:
         answer = subprocess.run(
             command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL

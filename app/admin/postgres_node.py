@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -82,7 +83,14 @@ class PostgresNode:
         self._password_file.touch(mode=0o600)
         self._password_file.write_text(secrets.token_hex(24))
         self._give_to_server(self._data, self._password_file)
-        command = [postgres_binary("initdb"), "-D", self._data, "-U", self.user, "--auth=scram-sha-256"]
+        command: list[str | Path] = [
+            postgres_binary("initdb"),
+            "-D",
+            self._data,
+            "-U",
+            self.user,
+            "--auth=scram-sha-256",
+        ]
         command += [f"--pwfile={self._password_file}", "-E", "UTF8", "--locale=C.UTF-8"]
         answer = _run([*self._as_server(), *command, *(["--no-sync"] if self.fast else [])])
         if os.geteuid() == 0:
@@ -126,7 +134,7 @@ class PostgresNode:
 
     def ready(self) -> bool:
         """Whether the server accepts connections (recovery after a crash is over)."""
-        probe = [postgres_binary("pg_isready"), "-q", "-t", "2", "-h", LOOPBACK, "-p", str(self.port)]
+        probe: list[str | Path] = [postgres_binary("pg_isready"), "-q", "-t", "2", "-h", LOOPBACK, "-p", str(self.port)]
         return _run(probe).returncode == 0
 
     def create_database(self, name: str) -> str:
@@ -188,7 +196,18 @@ def run_sql(url: str, statement: str) -> str:
     For setting up only; everything else goes through app.db.
     """
     parts = urlsplit(url)
-    command = [postgres_binary("psql"), "-X", "-w", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-c", statement]
+    command: list[str | Path] = [
+        postgres_binary("psql"),
+        "-X",
+        "-w",
+        "-q",
+        "-t",
+        "-A",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-c",
+        statement,
+    ]
     environment = {
         "PGHOST": parts.hostname or LOOPBACK,
         "PGPORT": str(parts.port or 5432),
@@ -207,7 +226,7 @@ def _with_database(url: str, database: str) -> str:
     return urlsplit(url)._replace(path=f"/{database}").geturl()
 
 
-def _run(command: list[str | Path], environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def _run(command: Sequence[str | Path], environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     # HOME and the working directory must be places that the server's uid may enter.
     surroundings = {**os.environ, "HOME": "/", "LC_ALL": "C.UTF-8", **(environment or {})}
     return subprocess.run(

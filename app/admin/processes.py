@@ -29,7 +29,7 @@ TAIL_BYTES = 16_384
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessRecord:
-    """A process as a state file remembers it. `marker` is text of its command line; `started` seconds since the epoch."""
+    """A process as a state file remembers it. `marker`: text of its command line; `started`: Unix time in seconds."""
 
     name: str
     pid: int

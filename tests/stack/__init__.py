@@ -15,7 +15,7 @@ The fixtures stand in tests/conftest.py; a test names what it needs:
 - `database_factory`    module-scoped function `() -> str` for one database shared by a module.
 - `fresh_postgres`      a `PostgresServer` of this test alone, with the same verbs as `fresh_kafka` and `.url`.
 
-`ARGOSY_TEST_BOOTSTRAP` and `ARGOSY_TEST_DATABASE_URL` replace the shared broker and server. The fresh ones always start.
+`ARGOSY_TEST_BOOTSTRAP` and `ARGOSY_TEST_DATABASE_URL` replace the shared broker and server, not the fresh ones.
 All of them are synchronous, listen on loopback only, and die with the test process.
 Mark such tests `pytestmark = pytest.mark.stack`.
 """
