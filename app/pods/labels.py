@@ -36,7 +36,7 @@ def validate_labels(labels: object, *, path: str) -> list[Violation]:
 
     Absent (None) is right. The sum of keys and values is at most LABELS_BYTES_MAX.
     """
-    entries, violations = _entries(labels, path)
+    entries, violations = _entries(labels, path, any_case=False)
     for key, value in entries.items():
         if not is_label_value(replace_job_id(value, _ANY_JOB_ID)):
             message = f"{shown(value)!r} is not a label value: {LABEL_VALUE_SYNTAX}"
@@ -47,7 +47,7 @@ def validate_labels(labels: object, *, path: str) -> list[Violation]:
 
 def validate_annotations(annotations: object, *, path: str) -> list[Violation]:
     """All that is wrong with a job's annotations: keys, reserved keys and the size of all (ANNOTATIONS_BYTES_MAX)."""
-    entries, violations = _entries(annotations, path)
+    entries, violations = _entries(annotations, path, any_case=True)
     violations += _too_large(entries, path, ANNOTATIONS_BYTES_MAX)
     return violations
 
@@ -58,8 +58,11 @@ def is_reserved(key: str) -> bool:
     return bool(slash) and (prefix == RESERVED_PREFIX or prefix.endswith("." + RESERVED_PREFIX))
 
 
-def _entries(given: object, path: str) -> tuple[dict[str, str], list[Violation]]:
-    """The entries whose key and value are texts, and what is wrong with keys and types."""
+def _entries(given: object, path: str, *, any_case: bool) -> tuple[dict[str, str], list[Violation]]:
+    """The entries whose key and value are texts, and what is wrong with keys and types.
+
+    `any_case`: Kubernetes lets the prefix of an annotation, but not that of a label, have capitals.
+    """
     if given is None:
         return {}, []
     if not isinstance(given, dict):
@@ -67,13 +70,15 @@ def _entries(given: object, path: str) -> tuple[dict[str, str], list[Violation]]
     entries: dict[str, str] = {}
     violations: list[Violation] = []
     for key, value in given.items():
-        if not isinstance(key, str) or not is_qualified_name(key.lower()):
+        if not isinstance(key, str) or not is_qualified_name(key.lower() if any_case else key):
             message = f"{shown(str(key))!r} is not a key: {QUALIFIED_NAME_SYNTAX}"
             violations.append(Violation(rule=Rule.LABEL, path=member(path, str(key)), message=message))
         elif is_reserved(key):
             message = f"keys under {RESERVED_PREFIX}/ are set by the system"
             violations.append(Violation(rule=Rule.LABEL, path=member(path, key), message=message))
-        if not isinstance(value, str):
+        if isinstance(value, str) and not _is_utf8(value):
+            violations.append(Violation(rule=Rule.LABEL, path=member(path, str(key)), message="must be valid Unicode"))
+        elif not isinstance(value, str):
             message = f"must be a text, not {_json_type(value)}; put it in quotes"
             violations.append(Violation(rule=Rule.LABEL, path=member(path, str(key)), message=message))
         elif isinstance(key, str):
@@ -81,10 +86,13 @@ def _entries(given: object, path: str) -> tuple[dict[str, str], list[Violation]]
     return entries, violations
 
 
+def _is_utf8(value: str) -> bool:
+    """False for lone surrogates, which JSON can escape and nothing can store."""
+    return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)
+
+
 def _too_large(entries: Mapping[str, str], path: str, bytes_max: int) -> list[Violation]:
-    size = sum(
-        len(key.encode("utf-8", "replace")) + len(value.encode("utf-8", "replace")) for key, value in entries.items()
-    )
+    size = sum(len(key.encode("utf-8", "replace")) + len(value.encode()) for key, value in entries.items())
     if size <= bytes_max:
         return []
     return [Violation(rule=Rule.LABEL, path=path, message=f"has {size:,} bytes, at most {bytes_max:,} are allowed")]

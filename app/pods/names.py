@@ -12,6 +12,7 @@ DNS_SUBDOMAIN_SYNTAX = "at most 253 characters: parts of a-z, 0-9 and -, joined 
 QUALIFIED_NAME_SYNTAX = "a name of at most 63 letters, digits, -, _ and ., with an optional DNS prefix and /"
 LABEL_VALUE_SYNTAX = "at most 63 letters, digits, -, _ and ., beginning and ending with a letter or digit, or empty"
 
+_QUALIFIED_NAME_CHARS_MAX = 253 + 1 + 63
 _DNS_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?\Z")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*\Z")
 _NAME_PART = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?\Z")
@@ -27,9 +28,13 @@ def is_dns_subdomain(text: str) -> bool:
     return len(text) <= 253 and _DNS_SUBDOMAIN.match(text) is not None
 
 
-@lru_cache(maxsize=16_384)
 def is_qualified_name(text: str) -> bool:
     """Keys of labels, annotations, taints and selectors, and names of resources: `name` or `prefix/name`."""
+    return len(text) <= _QUALIFIED_NAME_CHARS_MAX and _is_qualified_name(text)
+
+
+@lru_cache(maxsize=16_384)
+def _is_qualified_name(text: str) -> bool:
     prefix, slash, name = text.rpartition("/")
     if slash and not is_dns_subdomain(prefix):
         return False

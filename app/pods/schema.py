@@ -43,7 +43,8 @@ def is_schema_valid(spec: object) -> bool:
 
 def schema_violations(spec: object, *, path: str, count_max: int) -> list[Violation]:
     """At most `count_max` violations, in the schema's order."""
-    return list(islice(_each(_validator().iter_errors(spec), path), count_max))
+    found = _each(_validator().iter_errors(spec), path)
+    return list(dict.fromkeys(islice(found, count_max)))  # one value may break length and syntax in the same words
 
 
 def _each(errors: Iterable[jsonschema_rs.ValidationError], path: str) -> Iterator[Violation]:
