@@ -1,13 +1,14 @@
 """Gangs: jobs that are placed all or none (features VAL10, DEF4).
 
-Inputs: the gang fields of a job, or Armada's annotations. Outputs: `Gang` or violations; the check that the members
-of one call agree. A gang of one job is an ordinary job.
+Inputs: the gang fields of a job, or Armada's annotations. Outputs: `Gang` (app.domain.commands) or violations; the
+check that the members of one call agree. A gang of one job is an ordinary job.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from app.domain.commands import Gang
 from app.pods.limits import GANG_CARDINALITY_MAX
 from app.pods.names import is_qualified_name
 from app.pods.violation import Rule, Violation, shown
@@ -17,18 +18,6 @@ ANNOTATION_CARDINALITY = "armadaproject.io/gangCardinality"
 ANNOTATION_UNIFORMITY_LABEL = "armadaproject.io/gangNodeUniformityLabel"
 ANNOTATION_FAIL_FAST = "armadaproject.io/failFast"
 GANG_ID_CHARS_MAX = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gang:
-    """The gang that a job belongs to."""
-
-    id: str
-    cardinality: int
-    """Number of members, at least 2."""
-    uniformity_label: str | None = None
-    """All members run on nodes with the same value of this label."""
-    fail_fast: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +36,7 @@ def validate_gang(gang: Gang, *, path: str) -> list[Violation]:
     def refuse(field: str, message: str) -> None:
         violations.append(Violation(rule=Rule.VAL10, path=f"{path}.{field}", message=message))
 
-    if not 0 < len(gang.id) <= GANG_ID_CHARS_MAX:
+    if not 0 < len(gang.gang_id) <= GANG_ID_CHARS_MAX:
         refuse("id", f"must have 1 to {GANG_ID_CHARS_MAX} characters")
     if not 0 < gang.cardinality <= GANG_CARDINALITY_MAX:
         refuse("cardinality", f"must be between 1 and {GANG_CARDINALITY_MAX:,}, not {gang.cardinality}")
@@ -77,7 +66,7 @@ def gang_of_annotations(annotations: Mapping[str, str], *, path: str) -> tuple[G
         refuse(ANNOTATION_FAIL_FAST, "must be true where it is given")
     if violations:
         return None, violations
-    return Gang(id=annotations[ANNOTATION_ID], cardinality=int(cardinality), uniformity_label=label), []
+    return Gang(gang_id=annotations[ANNOTATION_ID], cardinality=int(cardinality), uniformity_label=label), []
 
 
 def effective_gang(gang: Gang | None) -> Gang | None:
@@ -91,8 +80,8 @@ def validate_members(members: Iterable[GangMember]) -> list[Violation]:
     first: dict[str, GangMember] = {}
     counts: dict[str, int] = {}
     for member in members:
-        leader = first.setdefault(member.gang.id, member)
-        counts[member.gang.id] = counts.get(member.gang.id, 0) + 1
+        leader = first.setdefault(member.gang.gang_id, member)
+        counts[member.gang.gang_id] = counts.get(member.gang.gang_id, 0) + 1
         pairs = {
             "gang.cardinality": (member.gang.cardinality, leader.gang.cardinality),
             "gang.uniformityLabel": (member.gang.uniformity_label, leader.gang.uniformity_label),
@@ -101,9 +90,11 @@ def validate_members(members: Iterable[GangMember]) -> list[Violation]:
         }
         for field, (own, wanted) in pairs.items():
             if own != wanted:
-                message = f"must be the same for all members of gang {shown(member.gang.id)!r}; {leader.path} differs"
+                message = (
+                    f"must be the same for all members of gang {shown(member.gang.gang_id)!r}; {leader.path} differs"
+                )
                 violations.append(Violation(rule=Rule.VAL10, path=f"{member.path}.{field}", message=message))
-        if counts[member.gang.id] == leader.gang.cardinality + 1:
-            message = f"gang {shown(member.gang.id)!r} has more members in this call than its cardinality"
+        if counts[member.gang.gang_id] == leader.gang.cardinality + 1:
+            message = f"gang {shown(member.gang.gang_id)!r} has more members in this call than its cardinality"
             violations.append(Violation(rule=Rule.VAL10, path=f"{member.path}.gang.id", message=message))
     return violations

@@ -7,6 +7,7 @@ call prepares each distinct (spec, class, pools) once.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from app.domain.commands import ShapeRef, Spec
 from app.domain.ids import ShapeHash, SpecId
 from app.pods.canonical import canonical_json, pack_spec, spec_id
 from app.pods.defaults import with_defaults
@@ -26,6 +27,21 @@ class PreparedPod:
     encoded_shape: bytes
     deadline_s: int
     """activeDeadlineSeconds: given or by default."""
+
+    @property
+    def spec(self) -> Spec:
+        return Spec(spec_id=self.spec_id, body=self.packed_spec)
+
+    @property
+    def shape_ref(self) -> ShapeRef:
+        requests = self.shape.resources
+        return ShapeRef(
+            shape_hash=self.shape_hash,
+            cpu_milli=requests.get("cpu", 0),
+            memory_bytes=requests.get("memory", 0),
+            storage_bytes=requests.get("ephemeral-storage", 0),
+            gpus=sum(amount for name, amount in requests.items() if name.endswith("/gpu")),
+        )
 
 
 def prepare_pod(

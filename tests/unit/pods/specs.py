@@ -1,7 +1,12 @@
-"""Specs to build on."""
+"""Specs to build on, and what is found wrong with them."""
 
 from collections.abc import Mapping
 from typing import Any
+
+from app.pods.limits import PodLimits
+from app.pods.validation import validate_pod_spec
+
+PATH = "jobs[3].podSpec"
 
 
 def a_container(**fields: Any) -> dict[str, Any]:
@@ -21,3 +26,15 @@ def with_resources(
 ) -> dict[str, Any]:
     resources = {key: value for key, value in (("requests", requests), ("limits", limits)) if value is not None}
     return a_container(resources=resources, **fields)
+
+
+def found(spec: object, limits: PodLimits | None = None) -> set[tuple[str, str]]:
+    """(rule, path below the spec) of each violation."""
+    violations = validate_pod_spec(spec, path=PATH, limits=limits or PodLimits())
+    assert all(each.message and each.path.startswith(PATH) for each in violations)
+    return {(each.rule, each.path.removeprefix(PATH).lstrip(".")) for each in violations}
+
+
+def the_message(spec: object, limits: PodLimits | None = None) -> str:
+    (violation,) = validate_pod_spec(spec, path=PATH, limits=limits or PodLimits())
+    return violation.message

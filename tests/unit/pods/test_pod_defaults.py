@@ -7,6 +7,7 @@ import orjson
 import pytest
 import zstandard
 
+from app.domain.commands import ShapeRef, Spec
 from app.pods.canonical import PackedSpecError, canonical_json, pack_spec, spec_id, unpack_spec
 from app.pods.constraints import Toleration
 from app.pods.defaults import with_defaults
@@ -190,3 +191,7 @@ def test_prepare_gives_everything_that_a_record_carries() -> None:
     )
     assert (len(prepared.spec_id), len(prepared.shape_hash)) == (16, 16)
     assert orjson.loads(prepared.encoded_shape)["priority_class"] == "armada-default"
+    assert prepared.spec == Spec(spec_id=prepared.spec_id, body=prepared.packed_spec)
+    assert prepared.shape_ref == ShapeRef(
+        shape_hash=prepared.shape_hash, cpu_milli=2000, memory_bytes=2**30, storage_bytes=2**33, gpus=1
+    )

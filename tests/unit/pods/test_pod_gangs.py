@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.pods.gangs import Gang, GangMember, effective_gang, gang_of_annotations, validate_gang, validate_members
+from app.domain.commands import Gang
+from app.pods.gangs import GangMember, effective_gang, gang_of_annotations, validate_gang, validate_members
 from app.pods.limits import GANG_CARDINALITY_MAX
 
 
@@ -17,10 +18,10 @@ def annotations(**entries: str) -> dict[str, str]:
     [
         ({}, None),
         ({"other": "x"}, None),
-        (annotations(gangId="g", gangCardinality="3"), Gang(id="g", cardinality=3)),
+        (annotations(gangId="g", gangCardinality="3"), Gang(gang_id="g", cardinality=3)),
         (
             annotations(gangId="g", gangCardinality="3", gangNodeUniformityLabel="rack", failFast="true"),
-            Gang(id="g", cardinality=3, uniformity_label="rack"),
+            Gang(gang_id="g", cardinality=3, uniformity_label="rack"),
         ),
     ],
 )
@@ -60,23 +61,25 @@ def test_val10_wrong_annotations_are_named(given: dict[str, str], want: list[str
         ({"cardinality": GANG_CARDINALITY_MAX}, []),
         ({"cardinality": 0}, ["gang.cardinality"]),
         ({"cardinality": GANG_CARDINALITY_MAX + 1}, ["gang.cardinality"]),
-        ({"id": "", "uniformity_label": "a b"}, ["gang.id", "gang.uniformityLabel"]),
+        ({"gang_id": "", "uniformity_label": "a b"}, ["gang.id", "gang.uniformityLabel"]),
         ({"uniformity_label": "topology.example.com/rack"}, []),
     ],
 )
 def test_val10_fields_of_a_gang(fields: dict[str, Any], want: list[str]) -> None:
-    gang = Gang(**({"id": "g", "cardinality": 2} | fields))
+    values: dict[str, Any] = {"gang_id": "g", "cardinality": 2} | fields
+    gang = Gang(**values)
     assert [each.path for each in validate_gang(gang, path="gang")] == want
 
 
 def test_val10_a_gang_of_one_is_an_ordinary_job() -> None:
     assert effective_gang(None) is None
-    assert effective_gang(Gang(id="g", cardinality=1)) is None
-    assert effective_gang(Gang(id="g", cardinality=2)) == Gang(id="g", cardinality=2)
+    assert effective_gang(Gang(gang_id="g", cardinality=1)) is None
+    assert effective_gang(Gang(gang_id="g", cardinality=2)) == Gang(gang_id="g", cardinality=2)
 
 
 def a_member(number: int, priority_class: str = "p", **fields: Any) -> GangMember:
-    gang = Gang(**({"id": "g", "cardinality": 3} | fields))
+    values: dict[str, Any] = {"gang_id": "g", "cardinality": 3} | fields
+    gang = Gang(**values)
     return GangMember(path=f"jobs[{number}]", gang=gang, priority_class=priority_class)
 
 
@@ -84,7 +87,7 @@ def a_member(number: int, priority_class: str = "p", **fields: Any) -> GangMembe
     ("second", "want"),
     [
         (a_member(1), []),
-        (a_member(1, id="other", cardinality=9), []),
+        (a_member(1, gang_id="other", cardinality=9), []),
         (a_member(1, cardinality=4), ["jobs[1].gang.cardinality"]),
         (a_member(1, uniformity_label="rack"), ["jobs[1].gang.uniformityLabel"]),
         (a_member(1, fail_fast=False), ["jobs[1].gang.failFast"]),

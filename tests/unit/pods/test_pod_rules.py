@@ -6,8 +6,7 @@ import pytest
 
 from app.pods.constraints import NODE_OPERATORS
 from app.pods.limits import PodLimits
-from tests.unit.pods.specs import a_container, a_spec, with_resources
-from tests.unit.pods.test_pod_validation import found, the_message
+from tests.unit.pods.specs import a_container, a_spec, found, the_message, with_resources
 
 RESOURCES = "containers[0].resources"
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -133,7 +132,7 @@ def test_val8_a_port_is_exposed_once_by_what_runs_together() -> None:
 def test_val8_protocols_have_ports_of_their_own() -> None:
     ports = [{"containerPort": 53, "protocol": "TCP"}, {"containerPort": 53, "protocol": "UDP"}]
     assert found(a_spec(containers=[a_container(ports=ports)])) == set()
-    ports.append({"containerPort": 53})  # type: ignore[dict-item]
+    ports.append({"containerPort": 53})
     assert found(a_spec(containers=[a_container(ports=ports)])) == {("VAL8", "containers[0].ports[2].containerPort")}
 
 

@@ -5,25 +5,12 @@ from typing import Any
 
 import pytest
 
+from app.domain.limits import POD_SPEC_BYTES_MAX
 from app.pods.canonical import canonical_json
-from app.pods.limits import POD_SPEC_BYTES_MAX, VIOLATIONS_MAX, PodLimits
+from app.pods.limits import VIOLATIONS_MAX, PodLimits
 from app.pods.validation import resolve_priority_class, validate_pod_spec, validate_priority_class
 from app.pods.violation import Violation, member, shown
-from tests.unit.pods.specs import a_container, a_spec, with_resources
-
-PATH = "jobs[3].podSpec"
-
-
-def found(spec: object, limits: PodLimits | None = None) -> set[tuple[str, str]]:
-    """(rule, path below the spec) of each violation."""
-    violations = validate_pod_spec(spec, path=PATH, limits=limits or PodLimits())
-    assert all(each.message and each.path.startswith(PATH) for each in violations)
-    return {(each.rule, each.path.removeprefix(PATH).lstrip(".")) for each in violations}
-
-
-def the_message(spec: object, limits: PodLimits | None = None) -> str:
-    (violation,) = validate_pod_spec(spec, path=PATH, limits=limits or PodLimits())
-    return violation.message
+from tests.unit.pods.specs import PATH, a_container, a_spec, found, the_message, with_resources
 
 
 def test_a_good_spec_has_no_violations() -> None:
