@@ -1,0 +1,35 @@
+"""A transaction for changing definitions of tables, one such change at a time in a database.
+
+Output: SQLAlchemy's connection inside a transaction that holds the advisory lock of definitions.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.engine import engine
+from app.db.errors import translated
+
+LOCK = 0x6172676F7379
+"""the advisory lock of everybody who changes definitions"""
+
+
+@asynccontextmanager
+async def definitions(url: str) -> AsyncIterator[AsyncConnection]:
+    """Commits when the block ends well. Raises Unavailable, DatabaseError."""
+    made = engine(url)
+    try:
+        with translated():
+            try:
+                async with made.begin() as connection:
+                    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+                    yield connection
+            except DBAPIError as error:
+                # SQLAlchemy wraps the adapter's error, which wraps asyncpg's.
+                cause = error.orig.__cause__ if error.orig is not None else None
+                raise (cause or error) from error
+    finally:
+        await made.dispose()

@@ -1,0 +1,168 @@
+"""Which jobs a page shows and in which order, and the SQL that says so.
+
+Input: JobFilter, JobOrder, PageRequest. Output: conditions and arguments; only columns with an index are offered.
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from app.db import names
+from app.db.engine import Connection
+from app.domain.lifecycle import STATE_CODES, JobState
+
+PAGE_ROWS_MAX = 200
+JOB_SETS_MATCHED_MAX = 10_000
+
+# Job sets of given queues (any queue when the list is null) with given names, prefix or part.
+MATCHING_SETS = """
+SELECT id FROM history_job_sets
+WHERE ($1::bigint[] IS NULL OR queue_id = ANY($1)) AND ($2::text[] IS NULL OR name = ANY($2)) AND ($3::text IS NULL OR
+name LIKE $3)
+LIMIT $4
+"""
+
+
+class TextFilter(Struct, frozen=True, kw_only=True):
+    """What a name must be; all that is given must hold."""
+
+    any_of: tuple[str, ...] | None = None
+    starts_with: str | None = None
+    contains: str | None = None
+
+
+class JobFilter(Struct, frozen=True, kw_only=True):
+    """Everything given must hold; an empty tuple or None is no condition. A node is looked for within `cluster`."""
+
+    ids: tuple[bytes, ...] = ()
+    queues: tuple[str, ...] = ()
+    job_set: TextFilter | None = None
+    states: tuple[JobState, ...] = ()
+    owner: str | None = None
+    namespace: str | None = None
+    priority_class: str | None = None
+    cluster: str | None = None
+    node: str | None = None
+    pool: str | None = None
+
+
+class JobOrderField(StrEnum):
+    """ID and SUBMITTED are one order: an id begins with its job's time."""
+
+    ID = "ID"
+    SUBMITTED = "SUBMITTED"
+    LAST_TRANSITION = "LAST_TRANSITION"
+
+
+class JobOrder(Struct, frozen=True, kw_only=True):
+    """The order of a list; equal times are ordered by id."""
+
+    field: JobOrderField = JobOrderField.ID
+    descending: bool = True
+
+
+class JobKey(Struct, frozen=True, kw_only=True):
+    """Where a page begins or ends: what a cursor of a list holds."""
+
+    job_id: bytes
+    last_transition_ms: int
+
+
+class PageRequest(Struct, frozen=True, kw_only=True):
+    """Up to `limit` (1 to 200) jobs after `key`, or, backwards, the last ones before it."""
+
+    limit: int = 50
+    key: JobKey | None = None
+    backwards: bool = False
+
+
+class Conditions:
+    """WHERE of one statement, with its arguments."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.arguments: list[object] = []
+
+    def add(self, text: str, *arguments: object) -> None:
+        """`{}` stands for each argument in turn."""
+        places = []
+        for argument in arguments:
+            self.arguments.append(argument)
+            places.append(f"${len(self.arguments)}")
+        self.texts.append(text.format(*places))
+
+    @property
+    def sql(self) -> str:
+        return " AND ".join(self.texts) or "true"
+
+
+async def conditions(connection: Connection, wanted: JobFilter) -> Conditions | None:
+    """The conditions of a filter; None when nothing can match it."""
+    where = Conditions()
+    queue_ids = [names.name_id(names.QUEUE, queue) for queue in wanted.queues]
+    if wanted.job_set is not None:
+        sets = await _matching_sets(connection, queue_ids or None, wanted.job_set)
+        if not sets:
+            return None
+        where.add("job_set_id = {}" if len(sets) == 1 else "job_set_id = ANY({}::bigint[])", _one_or_list(sets))
+    elif queue_ids:
+        where.add("queue_id = {}" if len(queue_ids) == 1 else "queue_id = ANY({}::bigint[])", _one_or_list(queue_ids))
+    if wanted.ids:
+        where.add("job_id = ANY({}::uuid[])", list(wanted.ids))
+    if wanted.states:
+        codes = sorted({STATE_CODES[state] for state in wanted.states})
+        where.add("state = {}" if len(codes) == 1 else "state = ANY({}::smallint[])", _one_or_list(codes))
+    for column, kind, name in (
+        ("owner_id", names.OWNER, wanted.owner),
+        ("namespace_id", names.NAMESPACE, wanted.namespace),
+        ("class_id", names.CLASS, wanted.priority_class),
+        ("cluster_id", names.CLUSTER, wanted.cluster),
+        ("pool_id", names.POOL, wanted.pool),
+    ):
+        if name is not None:
+            where.add(column + " = {}", names.name_id(kind, name))
+    if wanted.node is not None:
+        where.add("node_id = {}", names.node_id(wanted.cluster or "", wanted.node))
+    return where
+
+
+def order_by(order: JobOrder, backwards: bool) -> str:
+    """ORDER BY of a page; a page read backwards is turned round afterwards."""
+    way = "DESC" if order.descending != backwards else "ASC"
+    if order.field is JobOrderField.LAST_TRANSITION:
+        return f"last_transition {way}, job_id {way}"
+    return f"job_id {way}"
+
+
+def after_key(where: Conditions, order: JobOrder, page: PageRequest) -> None:
+    """Adds the condition that continues after the page's key."""
+    if page.key is None:
+        return
+    sign = "<" if order.descending != page.backwards else ">"
+    if order.field is JobOrderField.LAST_TRANSITION:
+        where.add(
+            f"(last_transition, job_id) {sign} ({{}}::timestamptz, {{}}::uuid)",
+            page.key.last_transition_ms,
+            page.key.job_id,
+        )
+    else:
+        where.add(f"job_id {sign} {{}}::uuid", page.key.job_id)
+
+
+async def _matching_sets(connection: Connection, queue_ids: list[int] | None, wanted: TextFilter) -> list[int]:
+    pattern = None
+    if wanted.starts_with is not None:
+        pattern = _escaped(wanted.starts_with) + "%"
+    elif wanted.contains is not None:
+        pattern = "%" + _escaped(wanted.contains) + "%"
+    names_wanted = None if wanted.any_of is None else list(wanted.any_of)
+    rows = await connection.fetch(MATCHING_SETS, queue_ids, names_wanted, pattern, JOB_SETS_MATCHED_MAX)
+    return [row["id"] for row in rows]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _one_or_list(values: list[int]) -> object:
+    return values[0] if len(values) == 1 else values
