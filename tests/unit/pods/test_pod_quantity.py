@@ -89,6 +89,7 @@ def test_a_quantity_is_read_exactly(text: str | float, want: Fraction) -> None:
         "inf",
         "1e9999",
         "1e41",
+        "1e-41",
         "9223372036854775808",
         "8Ei",
         "-8.1Ei",

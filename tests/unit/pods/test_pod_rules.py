@@ -72,8 +72,9 @@ def test_val3_pieces_of_devices_are_never_oversubscribed() -> None:
 
 
 def test_val3_one_tenth_more_is_exactly_one_tenth_more() -> None:
-    limits = PodLimits(oversubscription_max={"cpu": 1.1})
+    limits = PodLimits(oversubscription_max={"cpu": 1.1, "memory": 1.15})
     assert found(a_spec(containers=[with_resources({"cpu": "3"}, {"cpu": "3300m"})]), limits) == set()
+    assert found(a_spec(containers=[with_resources({"memory": "20Mi"}, {"memory": "23Mi"})]), limits) == set()
 
 
 def test_val3_a_pod_cannot_ask_for_more_than_can_be_counted() -> None:

@@ -97,11 +97,27 @@ def test_the_bytes_of_a_shape_are_pinned_for_they_stand_in_the_log() -> None:
 
 
 @pytest.mark.parametrize(
-    "encoded", [b"", b"{", b"[]", b"{}", b'{"priority_class":1}', b"\xff", b" " * (SHAPE_BYTES_MAX + 1)], ids=repr
+    "encoded",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"priority_class":1}',
+        b"\xff",
+        b'{"priority_class":"' + b"p" * SHAPE_BYTES_MAX + b'"}',
+    ],
+    ids=["nothing", "cut", "array", "no class", "wrong type", "no text", "too large"],
 )
 def test_bytes_that_are_no_shape_are_a_typed_error(encoded: bytes) -> None:
     with pytest.raises(ShapeError):
         decode_shape(encoded)
+
+
+def test_terms_are_sorted_whatever_the_order_they_were_written_in() -> None:
+    terms = [{"matchExpressions": [{"key": f"k{number}", "operator": "Exists"}]} for number in range(9)]
+    shape = shape_of(a_spec(affinity=affinity(*reversed(terms))), "p", [])
+    assert [term.expressions[0].key for term in shape.affinity] == [f"k{number}" for number in range(9)]
 
 
 def test_a_field_that_a_newer_version_added_is_passed_over() -> None:

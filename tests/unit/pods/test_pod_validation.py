@@ -72,6 +72,11 @@ def test_the_schema_names_the_field(spec: object, want: set[tuple[str, str]]) ->
     assert found(spec) == {(rule, path) for rule, path in want}
 
 
+def test_a_value_that_is_wrong_in_two_ways_is_named_once() -> None:
+    violations = validate_pod_spec(a_spec(hostname="X" * 64), path=PATH, limits=PodLimits())
+    assert [each.path for each in violations] == [f"{PATH}.hostname"]
+
+
 def test_an_unknown_field_comes_with_the_name_that_was_meant() -> None:
     assert the_message(a_spec(tolerationz=[])).endswith("did you mean tolerations?")
 
@@ -107,6 +112,7 @@ def test_what_the_schema_says_of_a_field_is_not_said_again_by_a_rule() -> None:
 
 def test_null_means_absent_for_members_of_objects_but_not_in_lists() -> None:
     assert found(a_spec(affinity=None, volumes=None, nodeSelector={"a": None})) == set()
+    assert found(a_spec(volumes=[{"name": "a", "emptyDir": {}, "secret": None}])) == set()
     assert found(a_spec(tolerations=[None])) == {("SCHEMA_TYPE", "tolerations[0]")}
 
 
