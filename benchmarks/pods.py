@@ -27,7 +27,7 @@ from app.pods.validation import validate_pod_spec
 
 RUNS = 5
 SPECS = 2_000
-CLASS = "armada-default"
+CLASS = "argosy-default"
 BUDGETS_US = {"validate_us": 100.0, "validate_and_prepare_us": 200.0}
 
 Item = TypeVar("Item")

@@ -41,9 +41,9 @@ class PodLimits:
     """Names of resources that belong to a pool and not to a node; they need no domain in their name."""
     init_containers_fractional_cpu: bool = False
     """VAL4."""
-    priority_classes: frozenset[str] = frozenset({"armada-default", "armada-preemptible", "armada-resilient"})
+    priority_classes: frozenset[str] = frozenset({"argosy-default", "argosy-preemptible"})
     """VAL5."""
-    priority_class_default: str = "armada-default"
+    priority_class_default: str = "argosy-default"
     """DEF5."""
     grace_period_min_s: int = 1
     grace_period_max_s: int = 300

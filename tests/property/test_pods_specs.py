@@ -124,22 +124,22 @@ def test_a_spec_with_one_part_replaced_is_refused_with_a_path_or_can_be_used(
     assert len(violations) <= VIOLATIONS_MAX
     assert all(each.path.startswith("s") and each.message for each in violations)
     if not violations:
-        prepared = prepare_pod(broken, priority_class="armada-default", pools=(), limits=LIMITS)
+        prepared = prepare_pod(broken, priority_class="argosy-default", pools=(), limits=LIMITS)
         assert decode_shape(prepared.encoded_shape) == prepared.shape
 
 
 @given(specs())
 def test_completing_is_idempotent_valid_and_leaves_the_spec_alone(spec: dict[str, Any]) -> None:
     before = copy.deepcopy(spec)
-    once = with_defaults(spec, LIMITS, priority_class="armada-default")
+    once = with_defaults(spec, LIMITS, priority_class="argosy-default")
     assert spec == before
-    assert with_defaults(once, LIMITS, priority_class="armada-default") == once
+    assert with_defaults(once, LIMITS, priority_class="argosy-default") == once
     assert validate_pod_spec(once, path="s", limits=LIMITS) == []
 
 
 @given(specs(), specs())
 def test_ids_are_equal_exactly_if_the_specs_are(left: dict[str, Any], right: dict[str, Any]) -> None:
-    one, other = (with_defaults(spec, LIMITS, priority_class="armada-default") for spec in (left, right))
+    one, other = (with_defaults(spec, LIMITS, priority_class="argosy-default") for spec in (left, right))
     assert (spec_id(canonical_json(one)) == spec_id(canonical_json(other))) == (one == other)
     assert unpack_spec(pack_spec(canonical_json(one))) == one
 
@@ -182,7 +182,7 @@ from app.pods.prepare import prepare_pod
 from app.pods.validation import validate_pod_spec
 for line in sys.stdin:
     spec = json.loads(line)
-    prepared = prepare_pod(spec, priority_class="armada-default", pools={"a", "b", "c"}, limits=PodLimits())
+    prepared = prepare_pod(spec, priority_class="argosy-default", pools={"a", "b", "c"}, limits=PodLimits())
     wrong = validate_pod_spec(spec | {"x": 1, "y": 2, "nodeName": "n"}, path="s", limits=PodLimits())
     print(prepared.spec_id.hex(), prepared.shape_hash.hex(), prepared.packed_spec.hex(), wrong)
 """

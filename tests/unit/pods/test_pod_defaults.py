@@ -21,7 +21,7 @@ SPOT = Toleration(key="spot", value="true", effect="NoSchedule")
 ALL = Toleration(key="batch", operator="Exists")
 
 
-def completed(spec: dict[str, Any], limits: PodLimits | None = None, priority_class: str = "armada-default") -> Any:
+def completed(spec: dict[str, Any], limits: PodLimits | None = None, priority_class: str = "argosy-default") -> Any:
     return with_defaults(spec, limits or PodLimits(), priority_class=priority_class)
 
 
@@ -75,11 +75,11 @@ def test_def2_the_longest_of_several_deadlines_holds() -> None:
 def test_def3_tolerations_come_from_the_installation_the_class_and_the_resources() -> None:
     limits = PodLimits(
         tolerations=(ALL,),
-        tolerations_by_priority_class={"armada-preemptible": (SPOT,)},
+        tolerations_by_priority_class={"argosy-preemptible": (SPOT,)},
         tolerations_by_resource={"nvidia.com/gpu": (GPU,)},
     )
     gpu = a_spec(containers=[with_resources(None, {"nvidia.com/gpu": 1})], tolerations=[{"key": "own"}])
-    assert completed(gpu, limits, "armada-preemptible")["tolerations"] == [
+    assert completed(gpu, limits, "argosy-preemptible")["tolerations"] == [
         {"key": "own"},
         {"key": "batch", "operator": "Exists"},
         {"key": "spot", "operator": "Equal", "value": "true", "effect": "NoSchedule"},
@@ -180,7 +180,7 @@ def test_a_frame_that_lies_about_its_size_is_refused() -> None:
 
 def test_prepare_gives_everything_that_a_record_carries() -> None:
     spec = a_spec(containers=[with_resources(None, {"cpu": "2", "nvidia.com/gpu": 1})])
-    prepared = prepare_pod(spec, priority_class="armada-default", pools=["gpu"], limits=PodLimits())
+    prepared = prepare_pod(spec, priority_class="argosy-default", pools=["gpu"], limits=PodLimits())
     stored = completed(spec)
     assert unpack_spec(prepared.packed_spec) == stored
     assert prepared.spec_id == spec_id(canonical_json(stored))
@@ -190,7 +190,7 @@ def test_prepare_gives_everything_that_a_record_carries() -> None:
         {"cpu": "2", "nvidia.com/gpu": "1", "memory": "1Gi", "ephemeral-storage": "8Gi"}
     )
     assert (len(prepared.spec_id), len(prepared.shape_hash)) == (16, 16)
-    assert orjson.loads(prepared.encoded_shape)["priority_class"] == "armada-default"
+    assert orjson.loads(prepared.encoded_shape)["priority_class"] == "argosy-default"
     assert prepared.spec == Spec(spec_id=prepared.spec_id, body=prepared.packed_spec)
     assert prepared.shape_ref == ShapeRef(
         shape_hash=prepared.shape_hash, cpu_milli=2000, memory_bytes=2**30, storage_bytes=2**33, gpus=1

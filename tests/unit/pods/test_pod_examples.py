@@ -43,7 +43,7 @@ def test_every_manifest_is_a_valid_job(path: Path) -> None:
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
 def test_every_completed_manifest_is_a_pod_to_the_kubernetes_client(path: Path) -> None:
     pod = manifest(path)
-    prepared = prepare_pod(pod["spec"], priority_class="armada-default", pools=(), limits=PodLimits())
+    prepared = prepare_pod(pod["spec"], priority_class="argosy-default", pools=(), limits=PodLimits())
     assert prepared.shape.resources["cpu"] > 0
     completed = V1Pod.model_validate(pod | {"spec": unpack_spec(prepared.packed_spec)})
     assert completed.spec is not None

@@ -86,14 +86,14 @@ def test_the_bytes_of_a_shape_are_pinned_for_they_stand_in_the_log() -> None:
         affinity=affinity({"matchExpressions": [{"key": "a", "operator": "In", "values": ["2", "1"]}]}),
         tolerations=[{"key": "gpu", "operator": "Exists"}, {"key": "a", "value": "b"}],
     )
-    encoded = encode_shape(shape_of(spec, "armada-default", ["cpu"]))
+    encoded = encode_shape(shape_of(spec, "argosy-default", ["cpu"]))
     assert encoded == (
-        b'{"priority_class":"armada-default","requests":[["cpu",1000],["memory",1073741824]],'
+        b'{"priority_class":"argosy-default","requests":[["cpu",1000],["memory",1073741824]],'
         b'"node_selector":[["zone","b"]],'
         b'"affinity":[{"expressions":[{"key":"a","operator":"In","values":["1","2"]}]}],'
         b'"tolerations":[{"key":"a","value":"b"},{"key":"gpu","operator":"Exists"}],"pools":["cpu"]}'
     )
-    assert shape_hash(encoded).hex() == "97afa49ae723e10a9f6ffe68bacb6ddf"
+    assert shape_hash(encoded).hex() == "d9e177a69d08dbb32f4d774ad352035f"
 
 
 @pytest.mark.parametrize(

@@ -230,24 +230,27 @@ def test_a_pull_secret_needs_a_name() -> None:
 
 
 def test_val5_the_priority_class_of_a_spec_is_one_of_the_installation() -> None:
-    assert found(a_spec(priorityClassName="armada-preemptible")) == set()
+    assert found(a_spec(priorityClassName="argosy-preemptible")) == set()
     assert found(a_spec(priorityClassName="")) == set()
     assert found(a_spec(priorityClassName="urgent")) == {("VAL5", "priorityClassName")}
-    assert "armada-default, armada-preemptible" in the_message(a_spec(priorityClassName="urgent"))
+    assert "argosy-default, argosy-preemptible" in the_message(a_spec(priorityClassName="urgent"))
 
 
 def test_val5_the_class_of_a_job_is_its_own_or_that_of_the_spec_or_the_default() -> None:
     limits = PodLimits()
-    own = a_spec(priorityClassName="armada-preemptible")
+    own = a_spec(priorityClassName="argosy-preemptible")
     path = "jobs[0].priorityClass"
-    assert resolve_priority_class(a_spec(), None, path=path, limits=limits) == ("armada-default", [])
-    assert resolve_priority_class(own, None, path=path, limits=limits) == ("armada-preemptible", [])
-    assert resolve_priority_class(a_spec(), "armada-resilient", path=path, limits=limits) == ("armada-resilient", [])
-    assert resolve_priority_class(own, "armada-preemptible", path=path, limits=limits)[1] == []
-    (violation,) = resolve_priority_class(own, "armada-default", path=path, limits=limits)[1]
+    assert resolve_priority_class(a_spec(), None, path=path, limits=limits) == ("argosy-default", [])
+    assert resolve_priority_class(own, None, path=path, limits=limits) == ("argosy-preemptible", [])
+    assert resolve_priority_class(a_spec(), "argosy-preemptible", path=path, limits=limits) == (
+        "argosy-preemptible",
+        [],
+    )
+    assert resolve_priority_class(own, "argosy-preemptible", path=path, limits=limits)[1] == []
+    (violation,) = resolve_priority_class(own, "argosy-default", path=path, limits=limits)[1]
     assert (violation.rule, violation.path) == ("VAL5", path)
     assert [each.rule for each in validate_priority_class("x", path=path, limits=limits)] == ["VAL5"]
-    assert resolve_priority_class("no object", None, path=path, limits=limits) == ("armada-default", [])
+    assert resolve_priority_class("no object", None, path=path, limits=limits) == ("argosy-default", [])
 
 
 @pytest.mark.parametrize(
