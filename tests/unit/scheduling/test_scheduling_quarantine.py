@@ -1,0 +1,69 @@
+"""Bad rounds: the offender is left out with a reason, and everybody else is decided as if it were not there."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.scheduling.cases import decide, document, job, jobs, node, places, reasons
+
+QUEUES = [{"name": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("offender", "reason"),
+    [
+        (job("x", "nowhere"), "unknown queue 'nowhere'"),
+        (job("x", priorityClass="nobody"), "unknown priority class 'nobody'"),
+        (job("x", run={"node": "gone"}), "runs on the unknown node 'gone'"),
+        (job("x", memory="-1Gi"), "requests of memory is negative"),
+        (job("x", gang={"id": "g", "cardinality": 2}), "gangs are not supported yet"),
+    ],
+)
+def test_an_offender_is_quarantined_and_the_round_goes_on(offender: Any, reason: str) -> None:
+    decided = decide(document([node("n")], [offender, *jobs(2)], QUEUES))
+    assert decided["quarantined"] == [{"job": "x", "reason": reason}]
+    assert list(places(decided)) == ["a00", "a01"]
+    assert "x" not in reasons(decided)
+
+
+def test_a_gang_of_one_is_refused_by_name_too() -> None:
+    decided = decide(document([node("n")], [job("x", gang={"id": "g", "cardinality": 1})]))
+    assert decided["quarantined"][0]["reason"] == "gangs are not supported yet"
+
+
+def test_running_members_of_a_gang_keep_running() -> None:
+    running = job("r", cpu=7, gang={"id": "g", "cardinality": 2}, run={"node": "n"})
+    decided = decide(document([node("n")], [running, *jobs(2)]))
+    assert decided["quarantined"] == []
+    assert list(places(decided)) == ["a00"]
+
+
+def test_a_run_of_an_unlisted_queue_holds_its_room_and_shares_nothing() -> None:
+    decided = decide(document([node("n", cpu=8)], [job("r", "gone", cpu=7, run={"node": "n"}), *jobs(2)], QUEUES))
+    assert decided["quarantined"] == []
+    assert list(places(decided)) == ["a00"]
+    assert [each["name"] for each in decided["queues"]] == ["a"]
+
+
+def test_a_quarantined_run_still_holds_its_room() -> None:
+    running = job("r", cpu=7, priorityClass="nobody", run={"node": "n"})
+    decided = decide(document([node("n", cpu=8)], [running, *jobs(2)]))
+    assert list(places(decided)) == ["a00"]
+    assert decided["quarantined"][0]["job"] == "r"
+
+
+def test_a_node_with_a_negative_amount_is_quarantined_and_takes_nothing() -> None:
+    nodes = [node("bad", cpu=-8), node("held", held={"memory": "-1Gi"}), node("n", cpu=1)]
+    decided = decide(document(nodes, jobs(2)))
+    assert places(decided) == {"a00": "n"}
+    assert decided["quarantined"] == [
+        {"node": "bad", "reason": "capacity of cpu is negative"},
+        {"node": "held", "reason": "held of memory is negative"},
+    ]
+    assert decided["unschedulable"][0]["nodes"] == {"invalid": 2, "insufficient cpu": 1}
+
+
+def test_a_round_of_offenders_only_decides_nothing() -> None:
+    decided = decide(document([], [job("x", "nowhere")], []))
+    assert decided["scheduled"] == decided["unschedulable"] == []
+    assert [each["job"] for each in decided["quarantined"]] == ["x"]
