@@ -1,0 +1,2 @@
+"""Changelog tables: one file, one table. What its rows are, what is derived from them locally, and how deciding reads
+them."""

@@ -1,0 +1,201 @@
+"""A step: some consecutive commands of one partition, and the one transaction that applies them.
+
+Inputs: the backlog of a tenure. Outputs: records for any topics, changed rows of the tenure's tables and the
+position, committed together; then the same rows in the local store; only then are the commands acknowledged to Faust.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from app.domain.rows import PositionRow
+from app.log.codec import encode
+from app.streams.exits import Exit, leave
+from app.streams.producer import Outgoing, TransactionFailedError
+from app.streams.store import Changelog, Store, Writes
+
+if TYPE_CHECKING:
+    from app.streams.tenure import Tenure
+
+log = logging.getLogger(__name__)
+
+LOG_APPEND_TIME = 1
+"""Kafka's timestamp type of topics with message.timestamp.type=LogAppendTime"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepLimits:
+    """When a step is full; it must be over well before a revocation loses patience (GRACE_S of app.streams.claims)."""
+
+    records: int = 500
+    bytes: int = 2 << 20
+    items: int = 5_000
+    seconds: float = 0.5
+
+
+class Record(NamedTuple):
+    """A command record: its offset, key, value, the broker's time and the log time (running maximum), both in ms
+    since 1970."""
+
+    offset: int
+    key: bytes
+    value: bytes
+    timestamp_ms: int
+    log_time_ms: int
+
+
+class Changes(NamedTuple):
+    """Rows of one table to be written (None deletes) and local index entries that come (True) or go (False)."""
+
+    table: Changelog
+    rows: Mapping[bytes, bytes | None]
+    entries: Sequence[tuple[bytes, bool]] = ()
+
+
+class Step:
+    """Taken record by record until it is full; then committed once. As a context manager it quarantines the partition
+    when deciding or encoding fails, and ends the process when its commands were forgotten."""
+
+    def __init__(self, tenure: "Tenure", limits: StepLimits) -> None:
+        self.tenure = tenure
+        self.position: PositionRow = tenure.position
+        """the partition's position before this step"""
+        self.log_time_ms = tenure.position.log_time_ms
+        self.events: list[Any] = []
+        """Faust events of the records taken"""
+        self.committed = False
+        self._limits = limits
+        self._bytes = self._items = 0
+        self._until = time.monotonic() + limits.seconds
+
+    @property
+    def partition(self) -> int:
+        return self.tenure.partition
+
+    @property
+    def store(self) -> Store:
+        return self.tenure.store
+
+    @property
+    def view(self) -> Any:
+        """What the leading table opened over the store of this tenure (TransactionalTable.opens)."""
+        return self.tenure.view
+
+    @property
+    def empty(self) -> bool:
+        """No record was taken, or all were put back."""
+        return not self.events
+
+    @property
+    def more_waits(self) -> bool:
+        """Further commands of this partition are here already."""
+        return self.tenure.in_hand_records > 0
+
+    def take(self) -> Record | None:
+        """The next command; None when there is none or the step is full. Leaves the process at a hole."""
+        limits, tenure = self._limits, self.tenure
+        full = (
+            len(self.events) >= limits.records
+            or self._bytes >= limits.bytes
+            or self._items >= limits.items
+            or time.monotonic() >= self._until
+        )
+        if not tenure.backlog or not tenure.live or (full and self.events):
+            return None
+        event = tenure.backlog.popleft()
+        message = event.message
+        due = self.position.offset + 1 + len(self.events)
+        where = f"{message.topic} partition {message.partition}"
+        if message.offset != due:
+            leave(Exit.HOLE, f"hole in {where}: offset {message.offset} where {due} was due")
+        if message.timestamp_type != LOG_APPEND_TIME:
+            leave(Exit.HOLE, f"{where} needs message.timestamp.type=LogAppendTime; run argosy-admin topics apply")
+        tenure.took(event)
+        self.events.append(event)
+        value = message.value or b""
+        self._bytes += len(value)
+        timestamp_ms = round(message.timestamp * 1000)
+        self._before_ms = self.log_time_ms
+        self.log_time_ms = max(self.log_time_ms, timestamp_ms)
+        return Record(message.offset, message.key or b"", value, timestamp_ms, self.log_time_ms)
+
+    def put_back(self) -> None:
+        """The record taken last belongs to a later step."""
+        event = self.events.pop()
+        self.tenure.give_back(event)
+        self.log_time_ms = self._before_ms
+        self._items = self._limits.items
+
+    def spend(self, items: int) -> None:
+        """Counts items of the record taken last against the step's limit."""
+        self._items += items
+
+    async def commit(
+        self, sends: Sequence[Outgoing], changes: Sequence[Changes], position_key: bytes, position: PositionRow
+    ) -> None:
+        """One transaction: `sends`, then the changed rows of each table, in the table given last the position row as
+        the last of all.
+
+        Then the local store. An error leaves the process: never a retry by hand."""
+        assert position.offset == self.position.offset + len(self.events), "a step commits the records that it took"
+        tenure, started = self.tenure, time.monotonic()
+        last = position_key, encode(position)
+        outgoing = list(sends)
+        for change in changes:
+            topic = change.table.topic
+            outgoing.extend(Outgoing(topic, tenure.partition, key, value) for key, value in change.rows.items())
+        leading = changes[-1].table
+        outgoing.append(Outgoing(leading.topic, tenure.partition, *last))
+        owned_ms = int(time.time() * 1000)
+        try:
+            offsets = await tenure.producer.commit(outgoing)
+        except TransactionFailedError as error:
+            leave(Exit.FAILED, f"partition {tenure.partition}: {error}", error)
+        committed = time.monotonic()
+        try:
+            # After the commit: the store is never ahead of the log.
+            self._write(changes, leading.prefix + last[0], last[1], offsets, owned_ms)
+        except Exception as error:
+            leave(Exit.FAILED, f"partition {tenure.partition}: the local store failed: {error}", error)
+        tenure.position = position
+        self.committed = True
+        tenure.metrics.committed(tenure.partition, len(self.events), committed - started, position.offset)
+
+    def _write(
+        self,
+        changes: Sequence[Changes],
+        position_key: bytes,
+        position: bytes,
+        offsets: dict[tuple[str, int], int],
+        owned_ms: int,
+    ) -> None:
+        writes = Writes(stamp_ms=owned_ms)
+        for table, rows, entries in changes:
+            writes.rows.extend((table.prefix + key, value) for key, value in rows.items())
+            writes.rows.extend((entry, b"" if comes else None) for entry, comes in entries)
+            offset = offsets.get((table.topic, self.tenure.partition))
+            if offset is not None:
+                writes.applied[table.prefix] = offset
+        writes.rows.append((position_key, position))
+        self.store.write(writes)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if isinstance(error, Exception):
+            at = self.position.offset + max(1, len(self.events))
+            log.error("partition %d is quarantined at command %d", self.partition, at, exc_info=error)
+            self.tenure.quarantine(f"command {at}: {type(error).__name__}: {error}")
+            return True
+        if error is None and not self.empty and not self.committed:
+            leave(
+                Exit.UNCOMMITTED,
+                f"partition {self.partition}: {len(self.events)} commands were taken and not committed",
+            )
+        return False

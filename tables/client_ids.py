@@ -1,0 +1,86 @@
+"""Table `client_ids`: which job or call an id given by a client stands for. Changelog: argosy.client-ids.
+
+Rows: app.domain.rows (ClientIdRow, RequestIdRow). Local index: log time and key of each row, so that expired rows are
+found oldest first.
+"""
+
+from collections.abc import Mapping
+
+from app.log.codec import decode, encode
+from app.log.topics import CLIENT_IDS
+
+from app.domain.rows import ClientIdRow, RequestIdRow
+from app.domain.state import IdRow
+from app.streams.app import App
+from app.streams.rows import Rows
+from app.streams.step import Changes
+from app.streams.store import Changelog, Store
+from app.streams.table import TransactionalTable
+
+PREFIX = b"i"
+BY_TIME = b"T"
+"""+ log time (8 bytes) + key: the local index"""
+CACHE_ROWS = 5_000
+
+
+def entry(log_time_ms: int, key: bytes) -> bytes:
+    """Key of the index entry of a row."""
+    return BY_TIME + log_time_ms.to_bytes(8, "big") + key
+
+
+def entry_of(key: bytes, value: bytes) -> bytes | None:
+    """The index entry of a stored row."""
+    row = decode(value)
+    assert isinstance(row, ClientIdRow | RequestIdRow), f"argosy.client-ids holds a {type(row).__name__}"
+    return entry(row.log_time_ms, key)
+
+
+CHANGELOG = Changelog(topic=CLIENT_IDS, prefix=PREFIX, entry=entry_of, moving=True)
+
+
+def client_ids_table(app: App, source: str) -> TransactionalTable:
+    """Adds the table to the application."""
+    return app.TransactionalTable("client_ids", source=source, changelog=CHANGELOG)
+
+
+class ClientIds:
+    """The rows of one partition."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._oldest_ms: int | None = None
+        """no row is older than this; None = not looked up"""
+        self.rows: Rows[IdRow] = Rows(store, PREFIX, CACHE_ROWS)
+
+    def oldest(self, before_ms: int, limit: int) -> list[bytes]:
+        """Keys of rows with a log time below `before_ms`, oldest first, at most `limit`."""
+        if self._oldest_ms is not None and before_ms <= self._oldest_ms:
+            return []
+        found: list[bytes] = []
+        oldest_ms = before_ms
+        # Begins where rows may be: what is deleted before that would be passed over again at every command.
+        start = BY_TIME + (self._oldest_ms or 0).to_bytes(8, "big")
+        for index_key in self._store.keys(start, BY_TIME):
+            log_time_ms = int.from_bytes(index_key[1:9], "big")
+            if not found:
+                oldest_ms = log_time_ms
+            if log_time_ms >= before_ms or len(found) == limit:
+                break
+            found.append(index_key[9:])
+        # Log time never goes back, so no row will come that is older than what stands in the store now.
+        self._oldest_ms = oldest_ms
+        return found
+
+    def changes(self, changed: Mapping[bytes, IdRow | None]) -> Changes:
+        """The encoded rows and index entries for these changes."""
+        self.rows.prefetch(changed)
+        encoded: dict[bytes, bytes | None] = {}
+        entries: list[tuple[bytes, bool]] = []
+        for key, row in changed.items():
+            before = self.rows.get(key)
+            if before is not None:
+                entries.append((entry(before.log_time_ms, key), False))
+            if row is not None:
+                entries.append((entry(row.log_time_ms, key), True))
+            encoded[key] = None if row is None else encode(row)
+        return Changes(CHANGELOG, encoded, entries)

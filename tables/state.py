@@ -1,0 +1,160 @@
+"""Table `state`: live jobs, stopping runs, queues, operations, clusters, settings and the position of one partition.
+Changelog: argosy.state.
+
+Rows and keys: app.domain.rows. Local index: queue incarnation, job set and job id of each live job. `PartitionState`
+is what deciding reads: the rows of both tables before a step.
+"""
+
+from collections.abc import Iterable
+
+from app.log.codec import decode, encode
+from app.log.topics import STATE
+
+from app.domain.rows import POSITION_KEY, JobRow, OperationRow, PositionRow
+from app.domain.state import IdRow, Overlay, StateRow
+from app.streams.app import App
+from app.streams.rows import Rows
+from app.streams.step import Changes, Step
+from app.streams.store import Changelog, Store
+from app.streams.table import TransactionalTable
+from app.streams.tenure import Tenure
+from tables.client_ids import ClientIds
+
+PREFIX = b"s"
+BY_SET = b"J"
+"""+ incarnation (8 bytes) + length of the job set's name (2 bytes) + the name + job id: the local index"""
+CACHE_ROWS = 20_000
+
+_FRAME_BYTES = 5
+_HEAD_BYTES = 116
+_JOB_ROW_FRAME = encode(JobRow(head=bytes(_HEAD_BYTES), queue="", incarnation=0, job_set=""))[:_FRAME_BYTES]
+
+
+def set_prefix(incarnation: int, job_set: bytes) -> bytes:
+    """What the index entries of a job set begin with."""
+    return BY_SET + incarnation.to_bytes(8, "big") + len(job_set).to_bytes(2, "big") + job_set
+
+
+def entry_of(key: bytes, value: bytes) -> bytes | None:
+    """The index entry of a stored row; only jobs have one.
+
+    A restore calls this for every row, so the two fields are cut out of the Avro instead of decoding it: behind the
+    fixed head stand queue (string), incarnation (long) and job set (string)."""
+    if key[:1] != b"j":
+        return None
+    if value[:_FRAME_BYTES] != _JOB_ROW_FRAME:
+        row = decode(value)
+        assert isinstance(row, JobRow), f"a job's key holds a {type(row).__name__}"
+        return set_prefix(row.incarnation, row.job_set.encode()) + key[1:]
+    length, at = _long(value, _FRAME_BYTES + _HEAD_BYTES)
+    incarnation, at = _long(value, at + length)
+    length, at = _long(value, at)
+    return set_prefix(incarnation, value[at : at + length]) + key[1:]
+
+
+def _long(data: bytes, at: int) -> tuple[int, int]:
+    """An Avro long (zigzag, base 128) and the place behind it."""
+    byte = data[at]
+    at += 1
+    number = byte & 0x7F
+    shift = 7
+    while byte & 0x80:
+        byte = data[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        shift += 7
+    return number >> 1 ^ -(number & 1), at
+
+
+CHANGELOG = Changelog(topic=STATE, prefix=PREFIX, entry=entry_of)
+
+
+def state_table(app: App, source: str) -> TransactionalTable:
+    """Adds the table to the application; it leads, so it comes after `client_ids`."""
+    return app.TransactionalTable(
+        "state", source=source, changelog=CHANGELOG, position_key=POSITION_KEY, opens=PartitionState
+    )
+
+
+def state_of(owner: Step | Tenure) -> "PartitionState":
+    """The rows of the partition of a step or tenure."""
+    view = owner.view
+    assert isinstance(view, PartitionState)
+    return view
+
+
+class PartitionState:
+    """A StateReader (app.domain.state) over the store of one tenure."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._rows: Rows[StateRow] = Rows(store, PREFIX, CACHE_ROWS)
+        self._ids = ClientIds(store)
+        self._operations: dict[int, OperationRow] = {}
+        for key, value in store.items(PREFIX + b"o"):
+            row = decode(value)
+            assert isinstance(row, OperationRow)
+            self._operations[int.from_bytes(key[2:], "big")] = row
+
+    @property
+    def busy(self) -> bool:
+        """Operations are open."""
+        return bool(self._operations)
+
+    def prefetch(self, keys: Iterable[bytes], id_keys: Iterable[bytes]) -> None:
+        """Reads rows that a command will need in one call each."""
+        self._rows.prefetch(keys)
+        self._ids.rows.prefetch(id_keys)
+
+    def row(self, key: bytes) -> StateRow | None:
+        return self._rows.get(key)
+
+    def id_row(self, key: bytes) -> IdRow | None:
+        return self._ids.rows.get(key)
+
+    def operations(self) -> list[tuple[int, OperationRow]]:
+        return sorted(self._operations.items())
+
+    def jobs_of_set(self, incarnation: int, job_set: str, after: bytes, limit: int) -> list[bytes]:
+        prefix = set_prefix(incarnation, job_set.encode())
+        found: list[bytes] = []
+        for entry in self._store.keys(prefix + after, prefix):
+            job_id = entry[len(prefix) :]
+            if job_id > after:
+                found.append(job_id)
+            if len(found) == limit:
+                break
+        self._rows.prefetch([b"j" + job_id for job_id in found])
+        return found
+
+    def oldest_ids(self, before_ms: int, limit: int) -> list[bytes]:
+        return self._ids.oldest(before_ms, limit)
+
+    def changes(self, overlay: Overlay) -> list[Changes]:
+        """The encoded rows and index entries of a step, in the order of the transaction; the position row is not
+        among them."""
+        encoded: dict[bytes, bytes | None] = {}
+        entries: list[tuple[bytes, bool]] = []
+        for key, row in overlay.changed.items():
+            if key == POSITION_KEY:
+                continue
+            encoded[key] = None if row is None else encode(row)
+            if key[:1] == b"j":
+                before = self._rows.get(key)
+                if isinstance(row, JobRow) and before is None:
+                    entries.append((set_prefix(row.incarnation, row.job_set.encode()) + key[1:], True))
+                elif row is None and isinstance(before, JobRow):
+                    entries.append((set_prefix(before.incarnation, before.job_set.encode()) + key[1:], False))
+        return [self._ids.changes(overlay.changed_ids), Changes(CHANGELOG, encoded, entries)]
+
+    def committed(self, overlay: Overlay, position: PositionRow) -> None:
+        """The step stands in the log and in the store."""
+        self._rows.committed({**overlay.changed, POSITION_KEY: position})
+        self._ids.rows.committed(overlay.changed_ids)
+        for key, row in overlay.changed.items():
+            if key[:1] == b"o":
+                offset = int.from_bytes(key[1:], "big")
+                if isinstance(row, OperationRow):
+                    self._operations[offset] = row
+                else:
+                    self._operations.pop(offset, None)
