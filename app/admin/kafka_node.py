@@ -24,6 +24,8 @@ READY_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 30.0
 FENCE_TIMEOUT_S = 60.0
 NOTHING_TO_FENCE_S = 3.0
+# It has been started before, and it did not end in order.
+METADATA_LOG = "__cluster_metadata-0"
 CLEAN_SHUTDOWN_FILE = ".kafka_cleanshutdown"
 ACTIVE_TEXT = "Performing controller activation"
 FENCED_TEXT = "because its session has timed out"
@@ -58,7 +60,7 @@ class KafkaNode:
         self._write_properties("server.properties")
         if not (self._data / "meta.properties").is_file():
             self._format()
-        elif not (self._data / CLEAN_SHUTDOWN_FILE).is_file():
+        elif (self._data / METADATA_LOG).is_dir() and not (self._data / CLEAN_SHUTDOWN_FILE).is_file():
             self._end_former_session()
 
     def command(self) -> list[str | Path]:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil
 
@@ -25,6 +26,7 @@ LOOPBACK = "127.0.0.1"
 FREE_PORT_MIN, FREE_PORT_MAX = 20_000, 31_999
 START_TIME_TOLERANCE_S = 2.0
 TAIL_BYTES = 16_384
+GONE_POLL_INTERVAL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,21 +55,26 @@ class ProcessRecord:
         if process is None:
             return True
         process.send_signal(number)
-        try:
-            process.wait(deadline_s)
-        except psutil.TimeoutExpired:
-            _kill_session(self.pid)
-            process.wait(deadline_s)
-            return False
+        if self._gone_within(deadline_s):
+            return True
+        _kill_session(self.pid)
+        self._gone_within(deadline_s)
+        return False
+
+    def _gone_within(self, deadline_s: float) -> bool:
+        # Not psutil's wait: a process whose parent does not collect it stays a zombie, and counts as gone here.
+        deadline = time.monotonic() + deadline_s
+        while self.find() is not None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(GONE_POLL_INTERVAL_S)
         return True
 
 
 class Child:
-    """A process that this one started. Its output goes to `log` (appended)."""
+    """A process that this one started."""
 
-    def __init__(self, name: str, popen: subprocess.Popen[bytes], *, marker: str, log: Path) -> None:
-        self.name = name
-        self.log = log
+    def __init__(self, name: str, popen: subprocess.Popen[bytes], *, marker: str) -> None:
         self._popen = popen
         try:
             started = psutil.Process(popen.pid).create_time()
@@ -90,10 +97,16 @@ class Child:
     def stop(self, number: signal.Signals = signal.SIGTERM, *, deadline_s: float) -> bool:
         """Signals and waits; SIGKILL to the whole session after `deadline_s`. False when it had to be killed."""
         self._popen.send_signal(number)
+        if self.wait(deadline_s):
+            return True
+        self.kill()
+        return False
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether it has ended within `timeout_s`."""
         try:
-            self._popen.wait(deadline_s)
+            self._popen.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            self.kill()
             return False
         return True
 
@@ -107,35 +120,40 @@ def spawn(
     name: str,
     command: Sequence[str | Path],
     *,
-    log: Path,
+    log: Path | None,
     marker: str | None = None,
     environment: Mapping[str, str] | None = None,
     die_with_parent: bool = False,
 ) -> Child:
-    """Starts `command` in its own session, without input, output appended to `log`.
+    """Starts `command` in its own session, without input, output appended to `log` (None: to our own output).
 
-    `marker`: text of the command line by which it is recognised (default: the last argument). `environment` is added
-    to ours. `die_with_parent` (tests): the kernel kills it when the thread that called this ends, where it can.
+    `marker`: text of the command line by which it is recognised (default: the last argument). `environment` replaces
+    ours. `die_with_parent`: the kernel kills it when the thread that called this ends, where it can (tests).
     Raises AdminError when the program cannot be started.
     """
     words = [str(word) for word in command]
     setpriv = shutil.which("setpriv") if die_with_parent else None
     prefix = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        try:
-            popen = subprocess.Popen(
-                prefix + words,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env={**os.environ, **(environment or {})},
-                cwd="/",
-            )
-        except OSError as error:
-            raise AdminError(f"{name} cannot be started: {error.strerror}: {words[0]}") from None
-    return Child(name, popen, marker=words[-1] if marker is None else marker, log=log)
+    output: BinaryIO | None = None
+    try:
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            output = log.open("ab")
+        popen = subprocess.Popen(
+            prefix + words,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
+            start_new_session=True,
+            env=environment,
+            cwd="/",
+        )
+    except OSError as error:
+        raise AdminError(f"{name} cannot be started: {error.strerror}: {error.filename or words[0]}") from None
+    finally:
+        if output is not None:
+            output.close()
+    return Child(name, popen, marker=words[-1] if marker is None else marker)
 
 
 def free_port() -> int:
@@ -156,6 +174,18 @@ def port_taken(port: int, host: str = LOOPBACK) -> bool:
         except OSError:
             return True
     return False
+
+
+def port_owner(port: int) -> str:
+    """Who listens on the port, as " by NAME (pid N)", or "" where that cannot be seen."""
+    try:
+        for connection in psutil.net_connections("tcp"):
+            address = connection.laddr
+            if connection.status == psutil.CONN_LISTEN and address and address.port == port and connection.pid:
+                return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    except (psutil.Error, OSError):
+        pass
+    return ""
 
 
 def last_lines(log: Path, count: int = 3) -> str:
