@@ -1,6 +1,7 @@
 """What argosy.clusters holds: what executors say of their nodes, and that API processes are alive.
 
-Readers drop an update whose (instance, sequence) is older than one they have seen of that cluster. Quantities are Kubernetes text.
+Readers drop an update whose (instance, sequence) is older than one they have seen of that cluster. Quantities are
+Kubernetes text.
 """
 
 from msgspec import Struct
@@ -37,7 +38,8 @@ class NodeData(Struct, frozen=True, kw_only=True):
 class ClusterUpdate(Struct, frozen=True, kw_only=True):
     """One request of a cluster's reports lane, as far as it concerns nodes; without any, a heartbeat.
 
-    complete_count closes the generation: nodes of the cluster that it did not name are gone. received_ms is the API's clock."""
+    complete_count closes the generation: nodes of the cluster that it did not name are gone. received_ms is the
+    API's clock."""
 
     cluster: str
     instance: bytes
@@ -57,7 +59,8 @@ class ClusterUpdates(Struct, frozen=True, kw_only=True):
 
 
 class ApiAlive(Struct, frozen=True, kw_only=True):
-    """An API process is up (every 5 s, to every partition of argosy.clusters) and whether it could answer executors from the view leases."""
+    """An API process is up (every 5 s, to every partition of argosy.clusters) and whether it could answer executors
+    from the view leases."""
 
     process: str
     leases_known: bool

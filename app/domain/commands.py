@@ -1,6 +1,8 @@
-"""Commands: everything that changes jobs, queues or settings, as it stands in argosy.commands. One class is one Avro schema of the same name.
+"""Commands: everything that changes jobs, queues or settings, as it stands in argosy.commands. One class is one
+Avro schema of the same name.
 
-The principal, ids, priority classes and policies come inside; deciding adds nothing from outside. Ids are 16 bytes. Times are ms since 1970.
+The principal, ids, priority classes and policies come inside; deciding adds nothing from outside. Ids are 16 bytes.
+Times are ms since 1970.
 """
 
 from enum import StrEnum
@@ -11,7 +13,8 @@ from app.domain.lifecycle import JobState
 
 
 class Principal(Struct, frozen=True, kw_only=True):
-    """Who asks: the user, his groups and the global verbs that he holds (submit_any_jobs, cancel_any_jobs, create_queue ...)."""
+    """Who asks: the user, his groups and the global verbs that he holds (submit_any_jobs, cancel_any_jobs,
+    create_queue ...)."""
 
     user: str
     groups: tuple[str, ...] = ()
@@ -33,7 +36,8 @@ class Permission(Struct, frozen=True, kw_only=True):
 
 
 class QueueSpec(Struct, frozen=True, kw_only=True):
-    """A queue as its creator describes it. weight = 1 / priority_factor; limits: JSON text of class -> resource -> fraction."""
+    """A queue as its creator describes it. weight = 1 / priority_factor; limits: JSON text of class -> resource ->
+    fraction."""
 
     name: str
     priority_factor: float = 1.0
@@ -61,7 +65,8 @@ class Spec(Struct, frozen=True, kw_only=True):
 
 
 class ShapeRef(Struct, frozen=True, kw_only=True):
-    """A shape (in argosy.shapes before this command) and the part of its requests that views show: milli-cpu, bytes, bytes, whole GPUs."""
+    """A shape (in argosy.shapes before this command) and the part of its requests that views show: milli-cpu,
+    bytes, bytes, whole GPUs."""
 
     shape_hash: bytes
     cpu_milli: int
@@ -80,7 +85,8 @@ class Gang(Struct, frozen=True, kw_only=True):
 
 
 class JobItem(Struct, frozen=True, kw_only=True):
-    """One job of a submit call. spec and shape are indexes into the command's lists; services and ingresses are JSON text ("" = none)."""
+    """One job of a submit call. spec and shape are indexes into the command's lists; services and ingresses are
+    JSON text ("" = none)."""
 
     job_id: bytes
     spec: int
@@ -124,7 +130,8 @@ class CancelJobs(Struct, frozen=True, kw_only=True):
 
 
 class CancelJobSet(Struct, frozen=True, kw_only=True):
-    """Cancel the jobs of a job set that are older than this command and stand in one of `states` (none = all live states) when reached."""
+    """Cancel the jobs of a job set that are older than this command and stand in one of `states` (none = all live
+    states) when reached."""
 
     principal: Principal
     queue: str
@@ -154,7 +161,8 @@ class BeginEpoch(Struct, frozen=True, kw_only=True):
 
 
 class BeginInstance(Struct, frozen=True, kw_only=True):
-    """A new executor process speaks for the cluster from here; reports of other instances are refused. instance: 16 bytes."""
+    """A new executor process speaks for the cluster from here; reports of other instances are refused. instance: 16
+    bytes."""
 
     cluster: str
     instance: bytes
@@ -170,7 +178,8 @@ class RunPosition(Struct, frozen=True, kw_only=True):
 
 
 class Lease(Struct, frozen=True, kw_only=True):
-    """A run of a job on a node. attempt is the job's when the decision was made; displaced runs must be gone before its pod is created."""
+    """A run of a job on a node. attempt is the job's when the decision was made; displaced runs must be gone before
+    its pod is created."""
 
     job_id: bytes
     run_id: bytes
@@ -191,8 +200,9 @@ class LeaseJobs(Struct, frozen=True, kw_only=True):
 
 
 class ExpireKind(StrEnum):
-    """Why the leader ends a run or job: its cluster is silent (the job fails), the run was never reported (the job is queued again),
-    the job grew older than the log is kept (it fails), the cluster was declared dead (the run counts as gone, the job is queued again)."""
+    """Why the leader ends a run or job: its cluster is silent (the job fails), the run was never reported (the job
+    is queued again), the job grew older than the log is kept (it fails), the cluster was declared dead (the run
+    counts as gone, the job is queued again)."""
 
     SILENT = "SILENT"
     UNREPORTED = "UNREPORTED"
@@ -201,7 +211,8 @@ class ExpireKind(StrEnum):
 
 
 class Expiry(Struct, frozen=True, kw_only=True):
-    """One run (or, AGED and queued, one job without run) to end. A stopping run is named too when its cluster is FORGOTTEN."""
+    """One run (or, AGED and queued, one job without run) to end. A stopping run is named too when its cluster is
+    FORGOTTEN."""
 
     job_id: bytes
     run_id: bytes | None
@@ -228,7 +239,8 @@ class ReportState(StrEnum):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """The level that a run has reached. time_ms is the cluster's clock, kept as data; containers is JSON text ("" = none)."""
+    """The level that a run has reached. time_ms is the cluster's clock, kept as data; containers is JSON text ("" =
+    none)."""
 
     cluster: str
     instance: bytes

@@ -22,7 +22,8 @@ class ErrorCode(StrEnum):
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
-    """Why an item (index >= 0) or a whole command (index -1) was refused. id: the job, run or queue concerned, as bytes ("" = none)."""
+    """Why an item (index >= 0) or a whole command (index -1) was refused. id: the job, run or queue concerned, as
+    bytes ("" = none)."""
 
     index: int
     code: ErrorCode

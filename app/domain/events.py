@@ -1,7 +1,9 @@
-"""Events: what was decided, as it stands in argosy.events. EventsRecord, Event and their parts are Avro schemas of the same name.
+"""Events: what was decided, as it stands in argosy.events. EventsRecord, Event and their parts are Avro schemas of
+the same name.
 
-One command record yields one or more events records (cut at 4 MiB). A reader decodes only what it serves: the history reads `jobs` and the
-blocks, the executors' view reads `jobs`, `specs`, `leases`, `reported`, `stops`; a waiting client reads `outcome` and `operations`.
+One command record yields one or more events records (cut at 4 MiB). A reader decodes only what it serves: the
+history reads `jobs` and the blocks, the executors' view reads `jobs`, `specs`, `leases`, `reported`, `stops`; a
+waiting client reads `outcome` and `operations`.
 """
 
 from enum import StrEnum
@@ -14,7 +16,8 @@ from app.domain.lifecycle import EventKind, JobState
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """One event of a job. ordinal completes its position; before and attempt let a view count by deltas without reading."""
+    """One event of a job. ordinal completes its position; before and attempt let a view count by deltas without
+    reading."""
 
     ordinal: int
     kind: EventKind
@@ -42,7 +45,8 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class JobData(Struct, frozen=True, kw_only=True):
-    """What is known of a job at its submission, once. block is the index of its job set in the record's blocks; ordinal is of SUBMITTED."""
+    """What is known of a job at its submission, once. block is the index of its job set in the record's blocks;
+    ordinal is of SUBMITTED."""
 
     ordinal: int
     block: int
@@ -93,7 +97,8 @@ class StopReason(StrEnum):
 
 
 class StopData(Struct, frozen=True, kw_only=True):
-    """A run that ended. gone: its last word has been said, so it holds no room any more; ordinal places it among the command's events."""
+    """A run that ended. gone: its last word has been said, so it holds no room any more; ordinal places it among
+    the command's events."""
 
     ordinal: int
     run_id: bytes
@@ -105,7 +110,8 @@ class StopData(Struct, frozen=True, kw_only=True):
 
 
 class Block(Struct, frozen=True, kw_only=True):
-    """The events of one job set in this record. incarnation: offset of the queue's creation; body: Avro array of Event, without framing."""
+    """The events of one job set in this record. incarnation: offset of the queue's creation; body: Avro array of
+    Event, without framing."""
 
     queue: str
     incarnation: int
@@ -122,7 +128,8 @@ class Duplicate(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What became of a command. repeated: the 14-byte prefix of the first call's job ids when its request id was known already.
+    """What became of a command. repeated: the 14-byte prefix of the first call's job ids when its request id was
+    known already.
 
     affected names the first 10,000 ids that the command changed, affected_count counts all."""
 
@@ -135,7 +142,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """How far an operation came in this command: the jobs that it changed now, how many in all, and whether it is done."""
+    """How far an operation came in this command: the jobs that it changed now, how many in all, and whether it is
+    done."""
 
     operation: int
     affected: tuple[bytes, ...]
@@ -144,9 +152,11 @@ class Progress(Struct, frozen=True, kw_only=True):
 
 
 class EventsRecord(Struct, frozen=True, kw_only=True):
-    """The events of one command, or a part of them. offset: of the command in argosy.commands; last: no further record of this command.
+    """The events of one command, or a part of them. offset: of the command in argosy.commands; last: no further
+    record of this command.
 
-    outcome stands in the last record only. incarnation fields give the offset of the command that created the queue."""
+    outcome stands in the last record only. incarnation fields give the offset of the command that created the
+    queue."""
 
     offset: int
     first_ordinal: int

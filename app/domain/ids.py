@@ -1,7 +1,8 @@
 """Identifiers: 16 bytes inside, lower-case Crockford base 32 (26 characters) outside.
 
-A job id is a ULID laid out as 48 bits time | 8 bits partition | 56 bits random | 16 bits index in the call, so a job id alone finds its
-partition and its time is the job's `submitted`; the jobs of one call share the first 14 bytes. Run and instance ids are plain ULIDs.
+A job id is a ULID laid out as 48 bits time | 8 bits partition | 56 bits random | 16 bits index in the call, so a
+job id alone finds its partition and its time is the job's `submitted`; the jobs of one call share the first 14
+bytes. Run and instance ids are plain ULIDs.
 """
 
 from typing import NewType

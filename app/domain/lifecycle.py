@@ -1,4 +1,5 @@
-"""The life of a job: one enum of states, one enum of event kinds and one transition table. Nothing else says what may follow what.
+"""The life of a job: one enum of states, one enum of event kinds and one transition table. Nothing else says what
+may follow what.
 
 The documentation's diagram is generated from `TRANSITIONS`. An illegal transition raises and changes nothing.
 """
@@ -70,7 +71,12 @@ TRANSITIONS: dict[EventKind, dict[JobState | None, JobState]] = {
     EventKind.PREEMPTING: {_L: _L, _P: _P, _R: _R},
     EventKind.PREEMPTED: {_L: _PRE, _P: _PRE, _R: _PRE},
     EventKind.CANCELLING: {_Q: _Q, _L: _L, _P: _P, _R: _R},
-    EventKind.CANCELLED: {_Q: JobState.CANCELLED, _L: JobState.CANCELLED, _P: JobState.CANCELLED, _R: JobState.CANCELLED},
+    EventKind.CANCELLED: {
+        _Q: JobState.CANCELLED,
+        _L: JobState.CANCELLED,
+        _P: JobState.CANCELLED,
+        _R: JobState.CANCELLED,
+    },
     EventKind.SUCCEEDED: {_R: JobState.SUCCEEDED},
     EventKind.FAILED: {_Q: _F, _L: _F, _P: _F, _R: _F, _PRE: _PRE, _REJ: _REJ},
     EventKind.REJECTED: {_Q: _REJ},
@@ -81,8 +87,9 @@ TRANSITIONS: dict[EventKind, dict[JobState | None, JobState]] = {
 }
 """event kind -> {state before: state after}. None is "no such job yet".
 
-A lease that returns or expires takes the job back to QUEUED in the state; the event QUEUED or FAILED that follows in the same step says
-whether it waits again or has ended. FAILED after PREEMPTED or REJECTED is the word that clients expect; it does not change the state."""
+A lease that returns or expires takes the job back to QUEUED in the state; the event QUEUED or FAILED that follows
+in the same step says whether it waits again or has ended. FAILED after PREEMPTED or REJECTED is the word that
+clients expect; it does not change the state."""
 
 
 def after(kind: EventKind, before: JobState | None) -> JobState:

@@ -1,12 +1,14 @@
-"""Every limit of the protocol in one place, and the constants that hold before any Settings command. Sizes in bytes unless named otherwise."""
+"""Every limit of the protocol in one place, and the constants that hold before any Settings command. Sizes in bytes
+unless named otherwise."""
 
 JOBS_PER_CALL_MAX = 1_000
 IDS_PER_CALL_MAX = 10_000
 COMMAND_BYTES_MAX = 8 << 20
 """uncompressed Avro of one command record"""
 EVENTS_RECORD_BYTES_MAX = 4 << 20
-EVENTS_PER_RECORD_MAX = 1_000
-"""items of one events record, as far as it can be cut (a gang's leases may be more)"""
+EVENTS_PER_RECORD_MAX = 4_000
+"""events of one events record (up to 1,000 items of a command, each a few events); a longer command is cut into
+several"""
 RECORD_BYTES_MAX = 16 << 20
 """max.message.bytes of every topic"""
 HTTP_BODY_BYTES_MAX = 24 << 20
@@ -35,3 +37,5 @@ FIRST_CLIENT_ID_RETENTION_MS = 7 * 24 * 3_600_000
 
 assert EVENTS_RECORD_BYTES_MAX < COMMAND_BYTES_MAX < RECORD_BYTES_MAX < HTTP_BODY_BYTES_MAX
 assert POD_SPEC_BYTES_MAX < EVENTS_RECORD_BYTES_MAX
+ATTEMPTS_TOTAL_MAX = 250
+"""runs of a job, attempted or not: the attempt is one byte of its row"""

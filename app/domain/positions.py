@@ -1,7 +1,9 @@
-"""Positions (partition, command offset, ordinal) and vectors of them: the one coordinate system of the installation.
+"""Positions (partition, command offset, ordinal) and vectors of them: the one coordinate system of the
+installation.
 
-A position identifies an event for ever; positions of one partition are ordered, positions of different partitions say nothing about each
-other. A vector (partition -> offset) says how far somebody has come: every command up to and including that offset.
+A position identifies an event for ever; positions of one partition are ordered, positions of different partitions
+say nothing about each other. A vector (partition -> offset) says how far somebody has come: every command up to and
+including that offset.
 """
 
 from collections.abc import Mapping
@@ -9,7 +11,8 @@ from typing import NamedTuple
 
 
 class Position(NamedTuple):
-    """Where an event stands: the partition, the offset of its command and its ordinal among all events of that command."""
+    """Where an event stands: the partition, the offset of its command and its ordinal among all events of that
+    command."""
 
     partition: int
     offset: int

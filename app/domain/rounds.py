@@ -41,7 +41,8 @@ class ReasonCount(Struct, frozen=True, kw_only=True):
 
 
 class Blocked(Struct, frozen=True, kw_only=True):
-    """Jobs of one shape and queue that were considered and not placed. shortfall: resource -> Kubernetes quantity missing on the best node."""
+    """Jobs of one shape and queue that were considered and not placed. shortfall: resource -> Kubernetes quantity
+    missing on the best node."""
 
     queue: str
     shape_hash: bytes
@@ -66,9 +67,11 @@ class QueueShare(Struct, frozen=True, kw_only=True):
 
 
 class RoundRecord(Struct, frozen=True, kw_only=True):
-    """One round over one pool. round_id: 16 bytes; inputs: what state it saw; undecided: commands of this leader that were assumed.
+    """One round over one pool. round_id: 16 bytes; inputs: what state it saw; undecided: commands of this leader
+    that were assumed.
 
-    limiter_tokens: after the round (None = unlimited); timings_us: phase -> microseconds; config_hash names the settings it ran under."""
+    limiter_tokens: after the round (None = unlimited); timings_us: phase -> microseconds; config_hash names the
+    settings it ran under."""
 
     round_id: bytes
     pool: str

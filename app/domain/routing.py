@@ -1,4 +1,5 @@
-"""Which partition a queue belongs to: murmur2 (Kafka's own default partitioner) of its UTF-8 name, modulo the partition count.
+"""Which partition a queue belongs to: murmur2 (Kafka's own default partitioner) of its UTF-8 name, modulo the
+partition count.
 
 Records always carry their partition explicitly; this function is the only place that computes one from a name.
 """
@@ -10,7 +11,8 @@ _MASK = 0xFFFFFFFF
 
 
 def murmur2(data: bytes) -> int:
-    """Kafka's murmur2 (seed 0x9747b28c), as an unsigned 32-bit number. Source: Austin Appleby's MurmurHash2, as in Kafka's Utils.murmur2."""
+    """Kafka's murmur2 (seed 0x9747b28c), as an unsigned 32-bit number. Source: Austin Appleby's MurmurHash2, as in
+    Kafka's Utils.murmur2."""
     length = len(data)
     h = (0x9747B28C ^ length) & _MASK
     whole = length & ~3

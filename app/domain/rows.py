@@ -1,8 +1,9 @@
 """Rows of the changelog tables: what argosy.state and argosy.client-ids hold, and the keys under which they stand.
 
-argosy.state: b"j" job id, b"r" run id (a run that we ended and that is not gone), b"q" queue name, b"o" offset of an operation (8 bytes),
-b"c" cluster name, b"s" settings, b"\\0position". argosy.client-ids: b"c" or b"r" (client or request id), incarnation (8 bytes), the id.
-A job's row begins with one fixed field (`JobHead`) that the scheduler reads with numpy; the offsets below are its layout.
+argosy.state: b"j" job id, b"r" run id (a run that we ended and that is not gone), b"q" queue name, b"o" offset of
+an operation (8 bytes), b"c" cluster name, b"s" settings, b"\\0position". argosy.client-ids: b"c" or b"r" (client or
+request id), incarnation (8 bytes), the id. A job's row begins with one fixed field (`JobHead`) that the scheduler
+reads with numpy; the offsets below are its layout.
 """
 
 import struct
@@ -61,7 +62,8 @@ def name_hash(name: str) -> int:
 
 
 class JobHead(NamedTuple):
-    """The fixed field of a job's row. Positions are (offset, ordinal) in the job's own partition, -1 = none; times are log times in ms."""
+    """The fixed field of a job's row. Positions are (offset, ordinal) in the job's own partition, -1 = none; times
+    are log times in ms."""
 
     state: int
     attempt: int
@@ -84,7 +86,8 @@ class JobHead(NamedTuple):
 
 
 JOB_HEAD = struct.Struct(">BBBBiiiiqqqqQQQQ16s16s")
-"""Big-endian layout of JobHead; numpy: np.dtype([('state','u1'),('attempt','u1'),('attempted','u1'),('flags','u1'),('priority','>i4'), ...])"""
+"""Big-endian layout of JobHead; numpy:
+np.dtype([('state','u1'),('attempt','u1'),('attempted','u1'),('flags','u1'),('priority','>i4'), ...])"""
 JOB_HEAD_DTYPE = [
     ("state", "u1"),
     ("attempt", "u1"),
@@ -109,7 +112,8 @@ NO_RUN = bytes(16)
 
 
 class JobMore(Struct, frozen=True, kw_only=True):
-    """What most jobs do not have: nodes of attempted runs ("cluster/node"), runs displaced by the current lease, the stopping run."""
+    """What most jobs do not have: nodes of attempted runs ("cluster/node"), runs displaced by the current lease,
+    the stopping run."""
 
     avoid_nodes: tuple[str, ...] = ()
     displaced: tuple[RunPosition, ...] = ()

@@ -1,7 +1,9 @@
-"""The state that deciding reads and changes: `StateReader` (a store), `Overlay` (a store and the changes of a step on top of it).
+"""The state that deciding reads and changes: `StateReader` (a store), `Overlay` (a store and the changes of a step
+on top of it).
 
-A step decides several commands on one overlay. A command that raises is dropped as a whole (`drop`); everything else is kept and at the end
-of the step the changed rows are taken out (`changed`). Values are rows of app.domain.rows; None means deleted.
+A step decides several commands on one overlay. A command that raises is dropped as a whole (`drop`); everything
+else is kept and at the end of the step the changed rows are taken out (`changed`). Values are rows of
+app.domain.rows; None means deleted.
 """
 
 from bisect import bisect_right, insort

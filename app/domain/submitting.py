@@ -1,0 +1,165 @@
+"""Deciding CreateQueues and SubmitJobs: queues come into being, jobs enter them; exact de-duplication by client id
+and request id."""
+
+from msgspec.structs import replace
+
+from app.domain.authority import CREATE_QUEUE, may
+from app.domain.changes import IdRemembered, JobSetKey, QueueCreated
+from app.domain.commands import CreateQueues, JobItem, SubmitJobs
+from app.domain.decision import Deciding
+from app.domain.errors import ErrorCode
+from app.domain.events import Duplicate, Event, JobData, Outcome
+from app.domain.ids import CALL_PREFIX_BYTES, job_id, partition_of_job
+from app.domain.lifecycle import EventKind, JobState
+from app.domain.limits import JOBS_PER_CALL_MAX
+from app.domain.rows import (
+    ClientIdRow,
+    QueueRow,
+    RequestIdRow,
+    client_id_key,
+    job_key,
+    queue_key,
+    request_id_key,
+)
+
+
+def create_queues(d: Deciding, command: CreateQueues) -> None:
+    """Creates the queues that do not exist. Who creates a queue without owners owns it."""
+    principal = command.principal
+    if CREATE_QUEUE not in principal.verbs:
+        d.refuse(
+            -1,
+            ErrorCode.FORBIDDEN,
+            "queues",
+            f"{principal.user} may not create queues: the verb {CREATE_QUEUE} is needed",
+        )
+        return
+    for index, spec in enumerate(command.queues):
+        if d.state.row(queue_key(spec.name)) is not None:
+            d.refuse(index, ErrorCode.CONFLICT, f"queues[{index}].name", f"queue {spec.name} exists already")
+            continue
+        if not spec.owners and not spec.group_owners:
+            spec = replace(spec, owners=(principal.user,))
+        d.change(QueueCreated(spec))
+
+
+def submit_jobs(d: Deciding, command: SubmitJobs) -> None:
+    """Accepts the jobs of one call, or names the first calls' answers."""
+    queue = d.state.row(queue_key(command.queue))
+    if not isinstance(queue, QueueRow):
+        d.refuse(-1, ErrorCode.NOT_FOUND, "queue", f"queue {command.queue} does not exist")
+        return
+    if not may(command.principal, "submit", queue.spec):
+        d.refuse(-1, ErrorCode.FORBIDDEN, "queue", f"{command.principal.user} may not submit to queue {command.queue}")
+        return
+    request_key = request_id_key(queue.incarnation, command.request_id) if command.request_id is not None else None
+    if request_key is not None:
+        first = d.state.id_row(request_key)
+        if isinstance(first, RequestIdRow) and _counts(d, first.log_time_ms):
+            _repeat(d, first)
+            return
+    wrong = _refuse_unusable(d, command)
+    if (wrong and (command.all_or_nothing or len(wrong) == len(command.jobs))) or not command.jobs:
+        return
+    job_set = JobSetKey(command.queue, queue.incarnation, command.job_set)
+    used_specs: set[int] = set()
+    for index, item in enumerate(command.jobs):
+        if index not in wrong and not _is_duplicate(d, queue.incarnation, index, item):
+            _accept(d, command, job_set, item)
+            used_specs.add(item.spec)
+    d.decision.specs.extend(command.specs[at] for at in sorted(used_specs))
+    if request_key is not None:
+        outcome = Outcome(refusals=tuple(d.refusals), duplicates=tuple(d.duplicates))
+        prefix = command.jobs[0].job_id[:CALL_PREFIX_BYTES]
+        d.change(IdRemembered(request_key, RequestIdRow(prefix=prefix, outcome=outcome, log_time_ms=d.log_time_ms)))
+
+
+def _counts(d: Deciding, log_time_ms: int) -> bool:
+    """Whether a client or request id of this age still counts, deleted or not."""
+    return log_time_ms > d.log_time_ms - d.settings.client_id_retention_ms
+
+
+def _repeat(d: Deciding, first: RequestIdRow) -> None:
+    d.repeated = first.prefix
+    d.refusals.extend(first.outcome.refusals)
+    d.duplicates.extend(first.outcome.duplicates)
+
+
+def _refuse_unusable(d: Deciding, command: SubmitJobs) -> set[int]:
+    """Refuses jobs that contradict the record they stand in, and what is not built yet; returns their indexes."""
+    before = len(d.refusals)
+    if len(command.jobs) > JOBS_PER_CALL_MAX:
+        for index in range(len(command.jobs)):
+            d.refuse(
+                index, ErrorCode.INVALID, "jobs", f"{len(command.jobs)} jobs in a call, at most {JOBS_PER_CALL_MAX}"
+            )
+    prefix = command.jobs[0].job_id[:CALL_PREFIX_BYTES] if command.jobs else b""
+    for index, item in enumerate(command.jobs):
+        path = f"jobs[{index}]"
+        if item.gang is not None:
+            d.refuse(index, ErrorCode.INVALID, f"{path}.gang", "gangs are not supported yet", item.job_id)
+        elif not 0 <= item.spec < len(command.specs) or not 0 <= item.shape < len(command.shapes):
+            d.refuse(index, ErrorCode.INVALID, path, "no such spec or shape in the call", item.job_id)
+        elif item.job_id != job_id(prefix, index) or partition_of_job(item.job_id) != d.partition:
+            d.refuse(index, ErrorCode.INVALID, f"{path}.jobId", "the id does not belong to this call", item.job_id)
+        elif d.state.row(job_key(item.job_id)) is not None:
+            d.refuse(index, ErrorCode.CONFLICT, f"{path}.jobId", "the id is in use", item.job_id)
+    return {refusal.index for refusal in d.refusals[before:]}
+
+
+def _is_duplicate(d: Deciding, incarnation: int, index: int, item: JobItem) -> bool:
+    if item.client_id is None:
+        return False
+    key = client_id_key(incarnation, item.client_id)
+    known = d.state.id_row(key)
+    if isinstance(known, ClientIdRow) and _counts(d, known.log_time_ms):
+        d.duplicates.append(Duplicate(index=index, job_id=known.job_id))
+        return True
+    d.change(IdRemembered(key, ClientIdRow(job_id=item.job_id, log_time_ms=d.log_time_ms)))
+    return False
+
+
+def _accept(d: Deciding, command: SubmitJobs, job_set: JobSetKey, item: JobItem) -> None:
+    principal, shape = command.principal, command.shapes[item.shape]
+    ordinal = d.ordinal()
+    data = JobData(
+        ordinal=ordinal,
+        block=0,
+        job_id=item.job_id,
+        spec_id=command.specs[item.spec].spec_id,
+        shape_hash=shape.shape_hash,
+        cpu_milli=shape.cpu_milli,
+        memory_bytes=shape.memory_bytes,
+        storage_bytes=shape.storage_bytes,
+        gpus=shape.gpus,
+        owner=principal.user,
+        groups=principal.groups,
+        namespace=item.namespace,
+        priority=item.priority,
+        priority_class=item.priority_class,
+        preemptible=item.preemptible,
+        deadline_s=item.deadline_s,
+        client_id=item.client_id,
+        labels=item.labels,
+        annotations=item.annotations,
+        services=item.services,
+        ingresses=item.ingresses,
+        external_uri=item.external_uri,
+        pools=item.pools,
+    )
+    submitted = Event(
+        ordinal=ordinal,
+        kind=EventKind.SUBMITTED,
+        job_id=item.job_id,
+        before=None,
+        after=JobState.QUEUED,
+        attempt=0,
+        namespace=item.namespace,
+        priority=item.priority,
+        requestor=principal.user,
+    )
+    d.submitted(job_set, submitted, data)
+    job = d.job(item.job_id)
+    assert job is not None
+    d.event(item.job_id, *job, EventKind.QUEUED)
+    d.affect(item.job_id)
