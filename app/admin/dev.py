@@ -14,6 +14,7 @@ from rich.table import Table
 
 from app.admin.errors import AdminError, AlreadyRunningError
 from app.admin.invocation import invocation_of
+from app.admin.kafka_jars import ensure_kafka_jars, installed_jars, kafka_version
 from app.admin.launch import run_stack, settings_for_dev, start_in_background, stop_stack
 from app.admin.state import ProcessState, StateDirectory
 from app.settings import Settings
@@ -44,6 +45,14 @@ def up(
     for name, url in (state.urls if state else {}).items():
         typer.echo(f"{name:<10} {url}")
     typer.echo(f"settings   {directory.settings_file}  (export ARGOSY_SETTINGS=… for the other commands)")
+
+
+@app.command("fetch")
+def fetch() -> None:
+    """Fetch the Kafka jars now instead of at the first start."""
+    if installed_jars() is None:
+        typer.echo(f"fetching Kafka {kafka_version()} with Maven (44 MB, once)")
+        ensure_kafka_jars()
 
 
 @app.command("supervise", hidden=True)

@@ -53,7 +53,7 @@ def test_the_environment_wins_over_the_file_and_leaves_its_other_keys(tmp_path: 
     path = write(
         tmp_path / "a.yaml", "kafka: {bootstrap: 'k1:9092,k2:9092', partitions: 4}\nscheduler: {max_attempts: 2}\n"
     )
-    settings = load_settings(path, {"ARGOSY_KAFKA__PARTITIONS": "8", "HOME": "/root"})
+    settings = load_settings(path, {"ARGOSY_KAFKA__PARTITIONS": "8", "HOME": "/"})
     assert settings.kafka.bootstrap == "k1:9092,k2:9092"
     assert settings.kafka.partitions == 8
     assert settings.scheduler.max_attempts == 2

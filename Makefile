@@ -1,0 +1,77 @@
+# Everything a developer or an operator of one machine needs. Python 3.11+, Java 17+ and Maven are what must be there.
+#   make demo    the whole stack with a workload in it, in the foreground     make test    lint, types, all tests
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Each stage begins only when the one before has passed: the quick and telling ones first.
+TEST_STAGES := style unit property conformance integration faults acceptance
+SOURCES := app agents tables tests benchmarks examples
+
+.DEFAULT_GOAL := help
+.PHONY: help setup venv jars demo up down status test lint typecheck style format lock clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+	@echo "targets: setup test lint typecheck style format demo up down status bench-NAME lock clean"
+
+setup: venv jars
+
+venv: $(STAMP)
+
+$(STAMP): requirements.lock setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; make PYTHON=/path/to/python3.11 ...")'
+	@$(PYTHON) -c 'import venv, ensurepip' || { echo "the venv module of $(PYTHON) is missing (Debian: python3-venv)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+jars: venv
+	@$(BIN)/argosy-admin dev fetch
+
+demo: setup
+	@$(BIN)/argosy-admin demo
+
+up: setup
+	@$(BIN)/argosy-admin dev up
+
+down: venv
+	@$(BIN)/argosy-admin dev down
+
+status: venv
+	@$(BIN)/argosy-admin dev status
+
+test: setup lint typecheck
+	@for stage in $(TEST_STAGES); do \
+	  if find tests/$$stage -name 'test_*.py' 2>/dev/null | grep -q .; then \
+	    echo "== tests/$$stage"; $(BIN)/python -m pytest tests/$$stage || exit 1; \
+	  fi; \
+	done
+
+lint: venv
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/lint-imports
+
+typecheck: venv
+	$(BIN)/mypy
+
+style: venv
+	$(BIN)/python -m pytest tests/style
+
+format: venv
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+bench-%: setup
+	@$(BIN)/python -m benchmarks.$(subst -,_,$*)
+
+# Resolves setup.cfg anew and pins all of it.
+lock: venv
+	$(BIN)/pip-compile --quiet --strip-extras --no-annotate --no-header --allow-unsafe --upgrade --extra local --extra dev \
+	  --output-file requirements.lock setup.cfg
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find app agents tables tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
