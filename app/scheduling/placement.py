@@ -138,7 +138,8 @@ class Finder:
             if self._takes(node):
                 heappush(heap, (room.key(node), node))
         self._seen = len(room.log)
-        while heap and not (self._takes(heap[0][1]) and room.key(heap[0][1]) == heap[0][0]):
+        # An entry that is out of date has a larger key than the one that replaced it: it never gets to the top alone.
+        while heap and not self._takes(heap[0][1]):
             heappop(heap)
         position, nodes = self._next, self._sorted
         while position < len(nodes):

@@ -37,7 +37,7 @@ def by_job(decided: Json) -> Json:
     }
 
 
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(SEEDS)
 def test_a_round_decides_what_brute_force_decides(seed: int) -> None:
     document = random_document(seed)

@@ -132,7 +132,8 @@ def test_a_node_that_runs_far_too_much_is_in_deficit_and_nothing_overflows() -> 
     for index in range(2000):
         builder.add_job(f"r{index}", queue="a", requests={"memory": AMOUNT_MAX}, run_node="c0/n0")
     builder.add_job("j", queue="a", requests={"cpu": 1})
-    decisions = schedule(builder.build())
+    with np.errstate(all="raise"):
+        decisions = schedule(builder.build())
     assert decisions.scheduled.job.tolist() == []
     assert decisions.explanations[0].nodes == {"unschedulable": 1, "overcommitted": 1}
     assert decisions.shares.before[0] == pytest.approx(2000 * AMOUNT_MAX / 2**33)

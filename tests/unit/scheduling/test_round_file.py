@@ -147,77 +147,79 @@ def test_absent_fields_take_their_defaults() -> None:
     assert decide(least)["scheduled"] == [{"job": "j", "node": "n", "scheduledAtPriority": 0, "method": "free"}]
 
 
+FULL: Json = {
+    "format": "argosy-round/1",
+    "pool": "cpu",
+    "config": {
+        "fairShareResources": {"cpu": 1.0, "memory": 1.0},
+        "indexedResources": ["cpu", "memory"],
+        "protectedFractionOfFairShare": 0.5,
+        "preferLargeJobs": True,
+        "maxFractionPerRound": {"cpu": 0.5},
+        "lookback": 10,
+        "fairSharePreemption": False,
+        "urgencyPreemption": False,
+        "fairSharePreemptionBudget": 7,
+        "decisionBudget": 8,
+        "submitCheck": True,
+    },
+    "clusters": [{"name": "c0", "cordoned": True, "unacknowledged": 3, "unacknowledgedLimit": 4}],
+    "limiter": {"tokens": 1.5, "burst": 10.0},
+    "priorityClasses": [
+        {
+            "name": "default",
+            "priority": 5,
+            "preemptible": False,
+            "maxFractionPerQueue": {"cpu": 0.25},
+            "away": [{"nodeType": "gpu", "priority": -10}],
+        }
+    ],
+    "nodeTypes": [{"name": "gpu", "taints": [{"key": "gpu", "value": "true", "effect": "NoSchedule"}]}],
+    "floatingResources": {"licence": "5"},
+    "nodes": [
+        {
+            "name": "n0",
+            "cluster": "c0",
+            "pool": "gpu",
+            "held": {"cpu": "500m"},
+            "capacity": {"cpu": "32", "memory": "256Gi", "nvidia.com/gpu": "2"},
+            "labels": {"zone": "east", "": ""},
+            "taints": [{"key": "a", "value": "", "effect": "NoExecute"}],
+            "unschedulable": True,
+        }
+    ],
+    "queues": [
+        {
+            "name": "a",
+            "weight": 2.5,
+            "cordoned": True,
+            "maxFractionPerQueue": {"default": {"cpu": 0.125}},
+            "limiter": {"tokens": 3.0, "burst": 4.0},
+            "penalty": {"cpu": "1"},
+            "demand": {"memory": "1Gi"},
+        }
+    ],
+    "jobs": [
+        {
+            "id": "j0",
+            "queue": "a",
+            "priorityClass": "default",
+            "priority": 7,
+            "submitted": 17,
+            "requests": {"cpu": "1500m", "memory": "4Gi"},
+            "nodeSelector": {"zone": "east"},
+            "tolerations": [{"key": "a", "operator": "Exists", "effect": "NoExecute"}],
+            "affinity": affinity(expressions({"key": "zone", "operator": "In", "values": ["east", "west"]})),
+            "gang": {"id": "g0", "cardinality": 3, "uniformityLabel": "rack", "generation": 2},
+            "avoidNodes": ["n0", "gone"],
+            "run": {"node": "gone", "started": 3, "scheduledAtPriority": -10},
+        }
+    ],
+}
+
+
 def test_every_field_of_the_reference_is_read_and_printed() -> None:
-    full = {
-        "format": "argosy-round/1",
-        "pool": "cpu",
-        "config": {
-            "fairShareResources": {"cpu": 1.0, "memory": 1.0},
-            "indexedResources": ["cpu", "memory"],
-            "protectedFractionOfFairShare": 0.5,
-            "preferLargeJobs": True,
-            "maxFractionPerRound": {"cpu": 0.5},
-            "lookback": 10,
-            "fairSharePreemption": False,
-            "urgencyPreemption": False,
-            "fairSharePreemptionBudget": 7,
-            "decisionBudget": 8,
-            "submitCheck": True,
-        },
-        "clusters": [{"name": "c0", "cordoned": True, "unacknowledged": 3, "unacknowledgedLimit": 4}],
-        "limiter": {"tokens": 1.5, "burst": 10.0},
-        "priorityClasses": [
-            {
-                "name": "default",
-                "priority": 5,
-                "preemptible": False,
-                "maxFractionPerQueue": {"cpu": 0.25},
-                "away": [{"nodeType": "gpu", "priority": -10}],
-            }
-        ],
-        "nodeTypes": [{"name": "gpu", "taints": [{"key": "gpu", "value": "true", "effect": "NoSchedule"}]}],
-        "floatingResources": {"licence": "5"},
-        "nodes": [
-            {
-                "name": "n0",
-                "cluster": "c0",
-                "pool": "gpu",
-                "held": {"cpu": "500m"},
-                "capacity": {"cpu": "32", "memory": "256Gi", "nvidia.com/gpu": "2"},
-                "labels": {"zone": "east", "": ""},
-                "taints": [{"key": "a", "value": "", "effect": "NoExecute"}],
-                "unschedulable": True,
-            }
-        ],
-        "queues": [
-            {
-                "name": "a",
-                "weight": 2.5,
-                "cordoned": True,
-                "maxFractionPerQueue": {"default": {"cpu": 0.125}},
-                "limiter": {"tokens": 3.0, "burst": 4.0},
-                "penalty": {"cpu": "1"},
-                "demand": {"memory": "1Gi"},
-            }
-        ],
-        "jobs": [
-            {
-                "id": "j0",
-                "queue": "a",
-                "priorityClass": "default",
-                "priority": 7,
-                "submitted": 17,
-                "requests": {"cpu": "1500m", "memory": "4Gi"},
-                "nodeSelector": {"zone": "east"},
-                "tolerations": [{"key": "a", "operator": "Exists", "effect": "NoExecute"}],
-                "affinity": affinity(expressions({"key": "zone", "operator": "In", "values": ["east", "west"]})),
-                "gang": {"id": "g0", "cardinality": 3, "uniformityLabel": "rack", "generation": 2},
-                "avoidNodes": ["n0", "gone"],
-                "run": {"node": "gone", "started": 3, "scheduledAtPriority": -10},
-            }
-        ],
-    }
-    assert json.loads(print_round(parse_round(json.dumps(full)))) == full
+    assert json.loads(print_round(parse_round(json.dumps(FULL)))) == FULL
 
 
 def test_decisions_of_another_round_are_refused_with_the_path_of_the_stranger() -> None:

@@ -110,6 +110,19 @@ def test_a_cluster_at_its_limit_of_unacknowledged_runs_takes_nothing_new() -> No
     assert list(places(decided).values()) == ["n", "n", "o", "o", "o"]
 
 
+def test_a_cluster_that_begins_at_its_limit_takes_nothing() -> None:
+    clusters = [{"name": "x", "unacknowledged": 5, "unacknowledgedLimit": 5}]
+    assert places(decide(document([node("n", cluster="x")], jobs(1), clusters=clusters))) == {}
+
+
+def test_the_decision_budget_is_not_spent_on_shapes_above_the_limit_of_their_queue() -> None:
+    queues = [{"name": "a", "maxFractionPerQueue": {"default": {"cpu": 0.5}}}]
+    waiting = [job(f"x{i}", cpu=5, submitted=i) for i in range(5)] + [job("j", cpu=1, submitted=9)]
+    decided = decide(document([node("n", cpu=8)], waiting, queues, config={"decisionBudget": 2}))
+    assert list(places(decided)) == ["j"]
+    assert set(reasons(decided).values()) == {"queueResourceLimit"}
+
+
 def test_a_cluster_that_fills_up_is_named_as_the_reason() -> None:
     clusters = [{"name": "x", "unacknowledgedLimit": 1}]
     decided = decide(document([node("n", cluster="x"), node("m", cluster="x")], jobs(2), clusters=clusters))

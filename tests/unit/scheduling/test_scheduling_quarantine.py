@@ -52,6 +52,12 @@ def test_a_quarantined_run_still_holds_its_room() -> None:
     assert decided["quarantined"][0]["job"] == "r"
 
 
+def test_a_negative_request_of_a_run_makes_no_room() -> None:
+    running = job("r", cpu=-8, run={"node": "n"})
+    decided = decide(document([node("n", cpu=1)], [running, *jobs(2)]))
+    assert list(places(decided)) == ["a00"]
+
+
 def test_a_node_with_a_negative_amount_is_quarantined_and_takes_nothing() -> None:
     nodes = [node("bad", cpu=-8), node("held", held={"memory": "-1Gi"}), node("n", cpu=1)]
     decided = decide(document(nodes, jobs(2)))
