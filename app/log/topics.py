@@ -1,0 +1,13 @@
+"""The topics of the log."""
+
+COMMANDS = "argosy.commands"
+EVENTS = "argosy.events"
+STATE = "argosy.state"
+CLIENT_IDS = "argosy.client-ids"
+SHAPES = "argosy.shapes"
+CLUSTERS = "argosy.clusters"
+LEADERSHIP = "argosy.leadership"
+ROUNDS = "argosy.rounds"
+JOB_EVENTS = "argosy.job-events"
+JOB_RUNS = "argosy.job-runs"
+DEAD_LETTERS = "argosy.dead-letters"
