@@ -1,86 +1,20 @@
-"""The supervisor over real processes that do nothing: order, restarts, faults."""
+"""The supervisor: order, restarts, faults, over processes that do nothing and over the real Kafka and Postgres."""
 
 import os
 import signal
-import subprocess
-import sys
+import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
-from app.admin.launch import stop_left_over, stop_stack
-from app.admin.state import ProcessState, StackState, StateDirectory
-
-ROOT = Path(__file__).parents[3]
-DEADLINE_S = 20.0
-
-
-class Stack:
-    """A dummy supervisor in a process of its own."""
-
-    def __init__(self, directory: Path, *words: str) -> None:
-        self.directory = directory
-        self.state_directory = StateDirectory(directory / "state")
-        self.output = directory / "output"
-        with self.output.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.stack.dummy_supervisor", str(directory), *words],
-                cwd=ROOT,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def state(self) -> StackState:
-        state = self.state_directory.read()
-        assert state is not None
-        return state
-
-    def component(self, name: str) -> ProcessState:
-        (found,) = [process for process in self.state().processes if process.name == name]
-        return found
-
-    def pid(self, name: str) -> int:
-        record = self.component(name).record
-        assert record is not None
-        return record.pid
-
-    def events(self) -> list[str]:
-        return (self.directory / "events").read_text().splitlines()
-
-    def is_up(self) -> bool:
-        return self.state_directory.state_file.exists() and self.state().phase == "up"
-
-    def leave(self, name: str, code: int) -> None:
-        scratch = self.directory / f"{name}.exit.new"
-        scratch.write_text(str(code))
-        scratch.rename(self.directory / f"{name}.exit")
-
-    def ended(self) -> bool:
-        return self.process.poll() is not None
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {DEADLINE_S} s: {what}"
-        time.sleep(0.02)
-
-
-@contextmanager
-def running(directory: Path, *words: str) -> Iterator[Stack]:
-    stack = Stack(directory, *words)
-    try:
-        until(lambda: stack.is_up() or stack.ended(), "up")
-        yield stack
-    finally:
-        stack.process.kill()
-        stack.process.wait()
-        stop_left_over(stack.state_directory, lambda _line: None)
+from app.admin.launch import stop_stack
+from app.admin.postgres_node import run_sql
+from app.admin.processes import LOOPBACK
+from app.log.admin import broker_ready
+from tests.stack.directory import stack_directory
+from tests.stack.supervised import DEADLINE_S, SupervisedStack, running, until
 
 
 def test_stages_start_in_order_and_stop_in_reverse_order(tmp_path: Path) -> None:
@@ -159,7 +93,7 @@ def test_a_child_that_ignores_the_signal_is_killed_after_the_deadline(tmp_path: 
 
 def test_a_second_supervisor_of_the_same_directory_is_refused(tmp_path: Path) -> None:
     with running(tmp_path, "kafka") as stack:
-        second = Stack(tmp_path, "kafka")
+        second = SupervisedStack(tmp_path, "kafka")
         assert second.process.wait(DEADLINE_S) == 6
         assert "a stack runs already in" in stack.output.read_text()
         assert stack.events() == ["start kafka"]
@@ -195,13 +129,52 @@ def test_a_pid_that_belongs_to_somebody_else_now_is_never_signalled(tmp_path: Pa
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_during_the_start_stops_everything(tmp_path: Path, number: signal.Signals) -> None:
-    stack = Stack(tmp_path, "kafka", "task:import time; time.sleep(60)", "agent")
+    stack = SupervisedStack(tmp_path, "kafka", "task:import time; time.sleep(60)", "agent")
     try:
         until(lambda: (tmp_path / "task.log").exists(), "the task runs")
         stack.process.send_signal(number)
         assert stack.process.wait(DEADLINE_S) == 0
         assert stack.events() == ["start kafka", "stop kafka"]
     finally:
-        stack.process.kill()
-        stack.process.wait()
-        stop_left_over(stack.state_directory, lambda _line: None)
+        stack.close()
+
+
+SERVERS = "tests.stack.server_supervisor"
+
+
+def test_kafka_and_postgres_come_up_survive_a_kill_with_their_data_and_stop_in_order() -> None:
+    with stack_directory("supervised") as directory:
+        stack = SupervisedStack(directory, module=SERVERS)
+        try:
+            until(lambda: stack.ended() or stack.is_up(), "up")
+            urls = {process.name: process.url for process in stack.state().processes}
+            password = (directory / "state" / "data" / "postgres" / "password").read_text()
+            database = f"postgresql://argosy:{password}@{urls['postgres']}/argosy"
+            run_sql(database, "CREATE TABLE kept AS SELECT 7 AS x")
+            for name in ("kafka", "postgres"):
+                os.kill(stack.pid(name), signal.SIGKILL)
+            for name in ("kafka", "postgres"):
+                until(lambda n=name: stack.component(n).restarts == 1 and stack.component(n).state == "ready", name)  # type: ignore[misc]
+            assert broker_ready(urls["kafka"], 1.0)
+            assert run_sql(database, "SELECT x FROM kept") == "7"
+            pids = [stack.pid(name) for name in ("kafka", "postgres")]
+            stack.process.send_signal(signal.SIGINT)
+            assert stack.process.wait(DEADLINE_S) == 0
+            assert not any(psutil.pid_exists(pid) for pid in pids)
+            assert "had to be killed" not in stack.output.read_text()
+        finally:
+            stack.close()
+
+
+def test_a_configured_port_that_is_taken_ends_the_start_with_one_line(tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind((LOOPBACK, 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        stack = SupervisedStack(
+            tmp_path, module=SERVERS, environment={**os.environ, "ARGOSY_DEV__KAFKA_PORT": str(port)}
+        )
+        assert stack.process.wait(DEADLINE_S) == 4
+    said = stack.output.read_text()
+    assert said.startswith(f"port {port} (dev.kafka_port) is in use by ")
+    assert said.count("\n") == 1
