@@ -24,7 +24,7 @@ $(STAMP): requirements.lock setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import venv, ensurepip' || { echo "the venv module of $(PYTHON) is missing (Debian: python3-venv)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
 jars: venv

@@ -83,6 +83,7 @@ def status(context: typer.Context) -> None:
         phase = "its supervisor died (argosy-admin dev down stops what it left)"
     typer.echo(f"{directory.path}: {phase}{f': {state.failure}' if state.failure else ''}")
     Console().print(_table(state.processes))
+    typer.echo(f"logs in {directory.logs}")
     if not (supervised and phase == "up"):
         raise typer.Exit(EXIT_NOT_UP)
 
@@ -114,19 +115,18 @@ def _local(context: typer.Context) -> tuple[Settings, StateDirectory]:
 
 def _table(processes: tuple[ProcessState, ...]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for column in ("process", "state", "pid", "up", "restarts", "memory MiB", "cpu s", "where", "log"):
+    for column in ("process", "state", "pid", "up", "restarts", "memory MiB", "cpu s", "where"):
         table.add_column(column, justify="right" if column in ("pid", "restarts", "memory MiB", "cpu s") else "left")
     for process in processes:
         found = process.record.find() if process.record else None
         state = process.state if found or process.state not in ("ready", "starting") else "gone"
         table.add_row(
             process.name,
-            state if process.exit_code is None or found else f"{state} ({process.exit_code})",
+            f"{state} ({process.exit_code})" if state in ("halted", "waiting") else state,
             *_figures(found),
             str(process.restarts),
             *_usage(found),
             process.url,
-            Path(process.log).name,
         )
     return table
 

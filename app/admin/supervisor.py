@@ -128,7 +128,8 @@ class Supervisor:
                     return
                 if code != 0:
                     what = "did not end in time" if code is None else f"ended with code {code}"
-                    raise NotReadyError(f"{task.name} {what}: {last_lines(task.log, 1)} (log: {task.log})")
+                    said = last_lines(task.log, 1).removeprefix("argosy-admin: ")
+                    raise NotReadyError(f"{task.name} {what}: {said} (log: {task.log})")
                 self._report(f"{task.name} done ({time.monotonic() - started_at:.1f} s)")
         finally:
             for _task, child, _started_at in running:
