@@ -6,6 +6,7 @@ else is kept and at the end of the step the changed rows are taken out (`changed
 app.domain.rows; None means deleted.
 """
 
+import sys
 from bisect import bisect_right, insort
 from collections.abc import Iterable
 from typing import Protocol
@@ -61,11 +62,12 @@ class StateReader(Protocol):
 class Layer:
     """Changes of one command, or of all commands of the step before it."""
 
-    __slots__ = ("gone", "ids", "new", "operations", "rows")
+    __slots__ = ("first_id_ms", "gone", "ids", "new", "operations", "rows")
 
     def __init__(self) -> None:
         self.rows: dict[bytes, StateRow | None] = {}
         self.ids: dict[bytes, IdRow | None] = {}
+        self.first_id_ms = sys.maxsize
         self.new: dict[tuple[int, str], list[bytes]] = {}
         self.gone: set[bytes] = set()
         self.operations: dict[int, OperationRow | None] = {}
@@ -84,6 +86,7 @@ class Overlay:
         kept, now = self._kept, self._now
         kept.rows.update(now.rows)
         kept.ids.update(now.ids)
+        kept.first_id_ms = min(kept.first_id_ms, now.first_id_ms)
         for key, ids in now.new.items():
             known = kept.new.setdefault(key, [])
             for job_id in ids:
@@ -125,6 +128,8 @@ class Overlay:
 
     def put_id(self, key: bytes, row: IdRow | None) -> None:
         self._now.ids[key] = row
+        if row is not None:
+            self._now.first_id_ms = min(self._now.first_id_ms, row.log_time_ms)
 
     def job_added(self, job_id: bytes, row: JobRow) -> None:
         """A job entered its job set (its row is put separately)."""
@@ -161,6 +166,12 @@ class Overlay:
 
     def oldest_ids(self, before_ms: int, limit: int) -> list[bytes]:
         """Keys of expired rows of argosy.client-ids, oldest first, at most `limit`."""
-        changed = self._kept.ids.keys() | self._now.ids.keys()
-        some = self.base.oldest_ids(before_ms, limit + len(changed))
-        return [key for key in some if key not in changed][:limit]
+        # Ids of the step itself are this old only if the retention is shorter than a step takes.
+        young = min(self._kept.first_id_ms, self._now.first_id_ms) >= before_ms
+        if young and not self.base.oldest_ids(before_ms, 1):
+            return []
+        changed = {**self._kept.ids, **self._now.ids}
+        found = [key for key in self.base.oldest_ids(before_ms, limit + len(changed)) if key not in changed]
+        rows = {key: self.base.id_row(key) for key in found} | changed
+        old = sorted((row.log_time_ms, key) for key, row in rows.items() if row and row.log_time_ms < before_ms)
+        return [key for _, key in old[:limit]]
