@@ -69,8 +69,8 @@ bench-%: setup
 
 # Resolves setup.cfg anew and pins all of it.
 lock: venv
-	$(BIN)/pip-compile --quiet --strip-extras --no-annotate --no-header --allow-unsafe --upgrade --extra local --extra dev \
-	  --output-file requirements.lock setup.cfg
+	$(BIN)/pip-compile --quiet --strip-extras --no-annotate --no-header --no-emit-find-links --no-emit-index-url \
+	  --allow-unsafe --upgrade --extra local --extra dev --output-file requirements.lock setup.cfg
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,6 +1,7 @@
 """The rules of the source that a program can check: sizes, names, texts of packages, no traces of one machine."""
 
 import ast
+import configparser
 import re
 import subprocess
 from collections.abc import Iterator
@@ -90,7 +91,9 @@ def test_every_package_says_what_it_does_and_a_room_also_what_it_does_not() -> N
         if path.name == "__init__.py" and parts[0] in ("app", "agents", "tables"):
             text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
             is_room = len(parts) <= 3
-            if not text or (is_room and not re.search(r"\b(not?|never|nothing|without|none|only)\b", text, re.IGNORECASE)):
+            if not text or (
+                is_room and not re.search(r"\b(not?|never|nothing|without|none|only)\b", text, re.IGNORECASE)
+            ):
                 silent.append(place(path))
     assert not silent, "\n" + "\n".join(silent)
 
@@ -116,3 +119,22 @@ def test_no_file_holds(pattern: re.Pattern[str], what: str) -> None:
         if (match := pattern.search(line))
     ]
     assert not found, "\n" + "\n".join(found)
+
+
+def test_every_dependency_is_pinned_in_the_lock_and_nothing_in_it_is_a_range() -> None:
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    extras = settings["options.extras_require"]
+    wanted = [settings["options"]["install_requires"], extras["local"], extras["dev"]]
+    names = {re.split(r"[\s\[=<>!~;]", line, maxsplit=1)[0] for text in wanted for line in text.split("\n") if line}
+    lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if line and line[0] != "#"]
+    loose = [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[^\s=]+", line)]
+    assert not loose, loose
+    pinned = {plain(line.split("==")[0]) for line in lines}
+    missing = sorted(name for name in names if plain(name) not in pinned)
+    assert not missing, missing
+
+
+def plain(name: str) -> str:
+    """A package's name as the index compares it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
