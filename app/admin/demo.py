@@ -6,6 +6,7 @@ with the process; a call that finds the API away is repeated under the same requ
 """
 
 import asyncio
+import json
 import time
 from collections import Counter
 from random import Random
@@ -147,13 +148,15 @@ class Demo:
 
     def _say_where(self) -> None:
         url, queue = self._endpoints.graphql_url, self._queues[0]
+        watch = f'subscription {{ jobSetEvents(queue: "{queue}", jobSet: "{self._job_set}", after: "BEGIN") '
+        body = json.dumps({"query": f"{watch}{{ events {{ kind jobId node reason }} cursor }} }}"})
         lines = f"""
 Argosy is up.   GraphQL: {url}    Kafka: {self._endpoints.bootstrap}    logs: {self._endpoints.state_dir}/logs
 This demo's jobs are in queues {", ".join(self._queues)}, job set {self._job_set}.
 
 Try next, in another terminal:
   watch a job set     curl -N {url} -H "content-type: application/json" -H "accept: text/event-stream" \\
-                        -d '{{"query": "subscription {{ jobSetEvents(queue: \\"{queue}\\", jobSet: \\"{self._job_set}\\", after: \\"BEGIN\\") {{ events {{ kind jobId node reason }} cursor }} }}"}}'
+                        -d '{body}'
   submit your own     .venv/bin/python examples/submit.py --url {url} --queue mine --create-queue examples/jobs/*.yaml
   what runs           .venv/bin/argosy-admin dev status
   kill something      kill -9 the pid of any component in `dev status`: it comes back, and nothing is lost
