@@ -28,7 +28,7 @@ BY_ID = f"SELECT {COLUMNS} FROM history_jobs WHERE job_id = $1"
 EARLIER_RUNS = "SELECT * FROM history_runs WHERE job_id = $1 ORDER BY attempt, finished LIMIT $2"
 # What went wrong with a job, oldest first.
 ERRORS = """
-SELECT attempt, at, kind, code, message, containers FROM history_errors WHERE job_id = $1 ORDER BY at, attempt LIMIT $2
+SELECT attempt, at, kind, code, message, containers FROM history_errors WHERE job_id = $1 ORDER BY position LIMIT $2
 """
 # The pod spec of a job (zstd of canonical JSON); the same spec stands once in each week.
 SPEC = "SELECT body FROM leases_specs WHERE spec_id = $1 LIMIT 1"
@@ -91,7 +91,9 @@ async def _runs(connection: Connection, database: Database, job: JobRecord) -> t
     known = await database.names.fetch(connection, (row[column] for row in rows for column in columns))
     runs = [earlier_run(row, known) for row in rows]
     current = last_run(job)
-    return (*runs, *([current] if current is not None else []))
+    if current is not None and all(run.run_id != current.run_id for run in runs):
+        runs.append(current)
+    return tuple(runs)
 
 
 async def _errors(connection: Connection, job_id: bytes) -> tuple[ErrorRecord, ...]:
