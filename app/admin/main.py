@@ -29,6 +29,7 @@ COMMANDS = {
     "dead-letters": "app.admin.dead_letters",
     "round": "app.admin.round",
     "doctor": "app.admin.doctor",
+    "reference": "app.admin.reference",
     "version": "app.admin.version",
     "demo-driver": "app.admin.demo_driver",
 }
