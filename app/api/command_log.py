@@ -1,0 +1,94 @@
+"""Writing to the log: commands to argosy.commands, shapes to argosy.shapes. What is returned is acknowledged by the
+broker.
+
+Inputs: commands (app.domain). Outputs: their offsets. Errors: `CommandTooLarge` (the caller's), ApiError UNAVAILABLE
+(the broker's).
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from app.api.errors import ApiError
+from app.api.log_ports import LogWriter
+from app.domain.clusters import ShapeRecord
+from app.domain.commands import Command
+from app.domain.errors import ErrorCode
+from app.domain.limits import COMMAND_BYTES_MAX
+from app.log import codec
+from app.log.errors import LogUnavailable, RecordTooLarge
+from app.log.topics import COMMANDS, SHAPES
+
+SHAPES_KNOWN_MAX = 200_000
+_SHAPES_PARTITION = 0
+_FRAME_BYTES = 5
+
+
+class CommandTooLarge(Exception):
+    """A command record has more than COMMAND_BYTES_MAX bytes of Avro. `size` is what it has."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"{size:,} bytes in the log, at most {COMMAND_BYTES_MAX:,} are allowed: split the call")
+        self.size = size
+
+
+class CommandLog:
+    """One producer's way into the log. partitions: P of the installation."""
+
+    def __init__(self, writer: LogWriter, partitions: int) -> None:
+        self._writer = writer
+        self.partitions = partitions
+        self._shapes: OrderedDict[bytes, asyncio.Task[None]] = OrderedDict()
+
+    async def send(self, partition: int, command: Command, *, key: str) -> int:
+        """Appends a command and returns its offset. Raises CommandTooLarge, ApiError UNAVAILABLE."""
+        return await self.send_encoded(partition, encode_command(command), key=key)
+
+    async def send_encoded(self, partition: int, encoded: bytes, *, key: str) -> int:
+        """The same for a command encoded by `encode_command`."""
+        return await self._append(COMMANDS, partition, encoded, key.encode())
+
+    async def ensure_shapes(self, shapes: Iterable[tuple[bytes, bytes]]) -> None:
+        """Makes sure that shapes (hash, encoding) are in argosy.shapes. Raises ApiError UNAVAILABLE."""
+        tasks = []
+        for shape_hash, encoded in shapes:
+            task = self._shapes.get(shape_hash)
+            if task is None:
+                task = asyncio.create_task(self._send_shape(shape_hash, encoded))
+                self._shapes[shape_hash] = task
+                if len(self._shapes) > SHAPES_KNOWN_MAX:
+                    self._shapes.popitem(last=False)
+            if not task.done() or task.exception() is not None:
+                tasks.append(task)
+        if tasks:
+            # A cancelled call must not take the record away from others that wait for it.
+            await asyncio.gather(*(asyncio.shield(task) for task in tasks))
+
+    async def _send_shape(self, shape_hash: bytes, encoded: bytes) -> None:
+        try:
+            await self._append(SHAPES, _SHAPES_PARTITION, codec.encode(ShapeRecord(body=encoded)), shape_hash)
+        except BaseException:
+            self._shapes.pop(shape_hash, None)
+            raise
+
+    async def _append(self, topic: str, partition: int, value: bytes, key: bytes) -> int:
+        try:
+            sent = await self._writer.send(topic, partition, value, key)
+        except LogUnavailable as error:
+            raise log_unavailable(error) from error
+        except RecordTooLarge as error:
+            raise CommandTooLarge(len(value) - _FRAME_BYTES) from error
+        return sent.offset
+
+
+def encode_command(command: Command) -> bytes:
+    """The record of a command. Raises CommandTooLarge."""
+    encoded = codec.encode(command)
+    if len(encoded) - _FRAME_BYTES > COMMAND_BYTES_MAX:
+        raise CommandTooLarge(len(encoded) - _FRAME_BYTES)
+    return encoded
+
+
+def log_unavailable(error: Exception) -> ApiError:
+    """What a caller is told when the broker does not answer."""
+    return ApiError(ErrorCode.UNAVAILABLE, f"the log cannot be written now: {error}")

@@ -1,0 +1,88 @@
+"""The schema: everything that is built so far of api.graphql, with its limits and extensions."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.extensions import MaxAliasesLimiter, QueryDepthLimiter
+from strawberry.schema.config import StrawberryConfig
+
+from app.api.graphql.coded_errors import CodedErrors
+from app.api.graphql.inputs import INPUTS
+from app.api.graphql.lean_executor import LeanExecutor
+from app.api.graphql.mutations.cancel_job_set import cancel_job_set
+from app.api.graphql.mutations.cancel_jobs import cancel_jobs
+from app.api.graphql.mutations.create_queues import create_queues
+from app.api.graphql.mutations.submit_jobs import submit_jobs
+from app.api.graphql.prepared import PreparedOperations
+from app.api.graphql.queries.clusters import clusters, nodes, rounds
+from app.api.graphql.queries.jobs import job, job_set, jobs
+from app.api.graphql.queries.queues import queue, queues
+from app.api.graphql.scalars import SCALARS
+from app.api.graphql.subscriptions.job_set_events import job_set_events
+
+DEPTH_MAX = 12
+ALIASES_MAX = 30
+SDL_FILE = Path(__file__).parent.parent / "schema.graphql"
+
+
+def _described(resolver: Callable[..., Any]) -> str:
+    return " ".join((resolver.__doc__ or "").split())
+
+
+@strawberry.type
+class Query:
+    job = strawberry.field(resolver=job, description=_described(job))
+    jobs = strawberry.field(resolver=jobs, description=_described(jobs))
+    job_set = strawberry.field(resolver=job_set, description=_described(job_set))
+    queue = strawberry.field(resolver=queue, description=_described(queue))
+    queues = strawberry.field(resolver=queues, description=_described(queues))
+    clusters = strawberry.field(resolver=clusters, description=_described(clusters))
+    nodes = strawberry.field(resolver=nodes, description=_described(nodes))
+    rounds = strawberry.field(resolver=rounds, description=_described(rounds))
+
+
+@strawberry.type
+class Mutation:
+    create_queues = strawberry.mutation(resolver=create_queues, description=_described(create_queues))
+    submit_jobs = strawberry.mutation(resolver=submit_jobs, description=_described(submit_jobs))
+    cancel_jobs = strawberry.mutation(resolver=cancel_jobs, description=_described(cancel_jobs))
+    cancel_job_set = strawberry.mutation(resolver=cancel_job_set, description=_described(cancel_job_set))
+
+
+@strawberry.type
+class Subscription:
+    job_set_events = strawberry.subscription(resolver=job_set_events, description=_described(job_set_events))
+
+
+class ArgosySchema(strawberry.Schema):
+    """Errors are logged where they get their number (coded_errors), not a second time with a trace for each client
+    error."""
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: Any = None) -> None:
+        """Nothing."""
+
+
+def make_schema() -> ArgosySchema:
+    """A schema with caches of its own."""
+    operations = PreparedOperations(INPUTS)
+    return ArgosySchema(
+        query=Query,
+        mutation=Mutation,
+        subscription=Subscription,
+        config=StrawberryConfig(scalar_map=SCALARS, sort_schema=True),
+        execution_context_class=LeanExecutor,
+        extensions=[
+            operations.extension,
+            lambda: QueryDepthLimiter(max_depth=DEPTH_MAX),
+            lambda: MaxAliasesLimiter(max_alias_count=ALIASES_MAX),
+            CodedErrors,
+        ],
+    )
+
+
+def sdl() -> str:
+    """The schema as text, as it stands in `schema.graphql`."""
+    return make_schema().as_str().rstrip() + "\n"

@@ -1,0 +1,58 @@
+"""Queues as the view `queues` knows them, and who may watch them.
+
+A view may lag, so neither "no such queue" nor "not allowed" is said before the view has passed everything that was
+decided when the question came. Inputs: name, principal. Output: QueueRecord. Errors: NOT_FOUND, FORBIDDEN, UNAVAILABLE.
+"""
+
+from app.api.errors import ApiError
+from app.api.service.database_errors import database_errors
+from app.api.service.waiting import QUEUES_VIEW, ViewPositions
+from app.api.tail.tail import Tail
+from app.db.database import Database
+from app.db.errors import DatabaseError
+from app.db.queries.queues import QueueRecord, queue
+from app.domain.authority import may
+from app.domain.commands import Principal
+from app.domain.errors import ErrorCode
+from app.domain.routing import partition_of_name
+
+WATCH = "watch"
+WAIT_S = 10.0
+
+
+class QueueAccess:
+    """One per process."""
+
+    def __init__(self, database: Database, positions: ViewPositions, tail: Tail) -> None:
+        self._database = database
+        self._positions = positions
+        self._tail = tail
+
+    async def watched(self, name: str, principal: Principal, *, incarnation: int = -1) -> QueueRecord:
+        """The queue (of this incarnation or a younger one), if the principal may watch it."""
+        found = await self._find(name)
+        if found is None or found.incarnation < incarnation or not may(principal, WATCH, found.spec):
+            await self._catch_up(name)
+            found = await self._find(name)
+        if found is None:
+            raise ApiError(ErrorCode.NOT_FOUND, f"there is no queue {name[:253]!r}", path="queue")
+        if not may(principal, WATCH, found.spec):
+            message = f"user {principal.user!r} may not watch queue {name!r}: the verb watch is needed"
+            raise ApiError(ErrorCode.FORBIDDEN, message, path="queue")
+        return found
+
+    async def _find(self, name: str) -> QueueRecord | None:
+        with database_errors():
+            return await queue(self._database, name)
+
+    async def _catch_up(self, name: str) -> None:
+        """Waits until the view has passed what the tail has seen decided in the queue's partition."""
+        partition = partition_of_name(name, len(self._tail.buffers))
+        reached = self._tail.buffers[partition].reached
+        if reached is None:
+            return
+        try:
+            # `next` of a command that is read only in part is its own offset.
+            await self._positions.wait_until(QUEUES_VIEW, {partition: reached.next[0] - 1}, WAIT_S)
+        except DatabaseError as error:
+            raise ApiError(ErrorCode.UNAVAILABLE, f"queues cannot be looked up now: {error}") from error
