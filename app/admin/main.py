@@ -78,8 +78,18 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("ARGOSY_DEBUG"):
             raise
+        if _is_expected(error):
+            _complain(" ".join(str(error).split()))
+            sys.exit(1)
         _complain(f"unexpected {type(error).__name__}: {' '.join(str(error).split())} (ARGOSY_DEBUG=1 shows where)")
         sys.exit(EXIT_UNEXPECTED)
+
+
+def _is_expected(error: Exception) -> bool:
+    """Whether it is a typed error of the log or the database, whose text says what to do. Their rooms are imported only
+    by commands that use them."""
+    rooms = (("app.log.errors", "LogError"), ("app.db.errors", "DatabaseError"))
+    return any(name in sys.modules and isinstance(error, getattr(sys.modules[name], kind)) for name, kind in rooms)
 
 
 def _complain(message: str) -> None:

@@ -2,7 +2,6 @@
 
 import typer
 
-from app.admin.errors import AdminError
 from app.admin.invocation import settings_of
 from app.admin.toolchain import checkout_root
 
@@ -18,10 +17,8 @@ def apply(context: typer.Context) -> None:
 
     settings = settings_of(context)
     specs = load_topics(checkout_root() / "infra" / "kafka" / "topics.yaml")
-    try:
-        apply_topics(settings.kafka.bootstrap, specs, settings.kafka.partitions, settings.kafka.replication)
-    except ValueError as error:
-        raise AdminError(str(error)) from None
+    for line in apply_topics(settings.kafka.bootstrap, specs, settings.kafka.partitions, settings.kafka.replication):
+        typer.echo(line)
     typer.echo(f"{len(specs)} topics are as they must be")
 
 
