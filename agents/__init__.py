@@ -1,1 +1,2 @@
-"""Agents: one file, one agent. Each has `attach(app)`, which adds its topics, tables and agent to a Faust application."""
+"""Agents: one file, one agent. Each has `attach(app)`, which adds its topics, tables and agent to a Faust
+application."""

@@ -13,14 +13,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, get_args
 
-from app.domain.decide import Decision
-from app.domain.decide import decide as decide_command
-from app.domain.keys import keys_read
-from app.domain.records import records_of, undecided
-from app.log.codec import Undecodable, UnknownSchema, decode, encode, encode_events
-from app.log.producer import LogProducer, LogUnavailable
-from app.log.topics import COMMANDS, DEAD_LETTERS, EVENTS
-
 from app.domain.clusters import DeadLetter
 from app.domain.commands import (
     CancelJobs,
@@ -32,10 +24,18 @@ from app.domain.commands import (
     ReportRuns,
     SubmitJobs,
 )
+from app.domain.decide import Decision
+from app.domain.decide import decide as decide_command
 from app.domain.errors import ErrorCode
 from app.domain.events import EventsRecord
+from app.domain.keys import keys_read
+from app.domain.records import records_of, undecided
 from app.domain.rows import POSITION_KEY, PositionRow
 from app.domain.state import Overlay
+from app.log.codec import Undecodable, UnknownSchema, decode, encode, encode_events
+from app.log.errors import LogError
+from app.log.producer import LogProducer
+from app.log.topics import COMMANDS, DEAD_LETTERS, EVENTS
 from app.streams.app import App
 from app.streams.producer import Outgoing
 from app.streams.step import Record, Step
@@ -124,10 +124,12 @@ class Deciding:
             command = decode(record.value)
         except Undecodable as error:
             self._undecided(record, "UNDECODABLE", ErrorCode.INVALID, str(error))
+            self._items += 1
             return 1
         if not isinstance(command, COMMAND_TYPES):
             raise UnknownCommandError(f"a {type(command).__name__} is no command")
         items = items_of(command)
+        self._items += items
         try:
             self._state.prefetch(*keys_read(command))
             decision = self._decide(self.overlay, command, self._partition, record.offset, record.log_time_ms)
@@ -148,7 +150,6 @@ class Deciding:
         self._send(records)
         for item, message in decision.failed_items:
             self._dead_letter(record, "INTERNAL", message, item, one_report(command, item))
-        self._items += items
         return items
 
     def position(self, offset: int, log_time_ms: int) -> PositionRow:
@@ -230,7 +231,7 @@ class Continues:
                 await self._producer.start()
             self._sent[partition] = (await self._producer.send(COMMANDS, partition, encode(Continue()))).offset
             tenure.metrics.continues.labels(partition).inc()
-        except LogUnavailable as error:
+        except LogError as error:
             log.warning("operations of partition %d wait: %s", partition, error)
         finally:
             del self._sending[partition]

@@ -6,11 +6,10 @@ found oldest first.
 
 from collections.abc import Mapping
 
-from app.log.codec import decode, encode
-from app.log.topics import CLIENT_IDS
-
 from app.domain.rows import ClientIdRow, RequestIdRow
 from app.domain.state import IdRow
+from app.log.codec import decode, encode
+from app.log.topics import CLIENT_IDS
 from app.streams.app import App
 from app.streams.rows import Rows
 from app.streams.step import Changes
@@ -35,7 +34,7 @@ def entry_of(key: bytes, value: bytes) -> bytes | None:
     return entry(row.log_time_ms, key)
 
 
-CHANGELOG = Changelog(topic=CLIENT_IDS, prefix=PREFIX, entry=entry_of, moving=True)
+CHANGELOG = Changelog(topic=CLIENT_IDS, prefix=PREFIX, entry=entry_of)
 
 
 def client_ids_table(app: App, source: str) -> TransactionalTable:
@@ -53,8 +52,8 @@ class ClientIds:
         self.rows: Rows[IdRow] = Rows(store, PREFIX, CACHE_ROWS)
 
     def oldest(self, before_ms: int, limit: int) -> list[bytes]:
-        """Keys of rows with a log time below `before_ms`, oldest first, at most `limit`."""
-        if self._oldest_ms is not None and before_ms <= self._oldest_ms:
+        """Keys of rows whose log time is `before_ms` or less, oldest first, at most `limit`."""
+        if self._oldest_ms is not None and before_ms < self._oldest_ms:
             return []
         found: list[bytes] = []
         oldest_ms = before_ms
@@ -64,7 +63,7 @@ class ClientIds:
             log_time_ms = int.from_bytes(index_key[1:9], "big")
             if not found:
                 oldest_ms = log_time_ms
-            if log_time_ms >= before_ms or len(found) == limit:
+            if log_time_ms > before_ms or len(found) == limit:
                 break
             found.append(index_key[9:])
         # Log time never goes back, so no row will come that is older than what stands in the store now.
@@ -74,13 +73,13 @@ class ClientIds:
     def changes(self, changed: Mapping[bytes, IdRow | None]) -> Changes:
         """The encoded rows and index entries for these changes."""
         self.rows.prefetch(changed)
-        encoded: dict[bytes, bytes | None] = {}
-        entries: list[tuple[bytes, bool]] = []
+        changes = Changes(table=CHANGELOG)
         for key, row in changed.items():
             before = self.rows.get(key)
-            if before is not None:
-                entries.append((entry(before.log_time_ms, key), False))
-            if row is not None:
-                entries.append((entry(row.log_time_ms, key), True))
-            encoded[key] = None if row is None else encode(row)
-        return Changes(CHANGELOG, encoded, entries)
+            changes.add(
+                key,
+                None if row is None else encode(row),
+                None if before is None else entry(before.log_time_ms, key),
+                None if row is None else entry(row.log_time_ms, key),
+            )
+        return changes

@@ -7,11 +7,10 @@ is what deciding reads: the rows of both tables before a step.
 
 from collections.abc import Iterable
 
-from app.log.codec import decode, encode
-from app.log.topics import STATE
-
 from app.domain.rows import POSITION_KEY, JobRow, OperationRow, PositionRow
 from app.domain.state import IdRow, Overlay, StateRow
+from app.log.codec import decode, encode
+from app.log.topics import STATE
 from app.streams.app import App
 from app.streams.rows import Rows
 from app.streams.step import Changes, Step
@@ -64,6 +63,10 @@ def _long(data: bytes, at: int) -> tuple[int, int]:
         number |= (byte & 0x7F) << shift
         shift += 7
     return number >> 1 ^ -(number & 1), at
+
+
+def _entry(key: bytes, row: StateRow | None) -> bytes | None:
+    return set_prefix(row.incarnation, row.job_set.encode()) + key[1:] if isinstance(row, JobRow) else None
 
 
 CHANGELOG = Changelog(topic=STATE, prefix=PREFIX, entry=entry_of)
@@ -133,19 +136,15 @@ class PartitionState:
     def changes(self, overlay: Overlay) -> list[Changes]:
         """The encoded rows and index entries of a step, in the order of the transaction; the position row is not
         among them."""
-        encoded: dict[bytes, bytes | None] = {}
-        entries: list[tuple[bytes, bool]] = []
+        changes = Changes(table=CHANGELOG)
         for key, row in overlay.changed.items():
             if key == POSITION_KEY:
                 continue
-            encoded[key] = None if row is None else encode(row)
+            was = now = None
             if key[:1] == b"j":
-                before = self._rows.get(key)
-                if isinstance(row, JobRow) and before is None:
-                    entries.append((set_prefix(row.incarnation, row.job_set.encode()) + key[1:], True))
-                elif row is None and isinstance(before, JobRow):
-                    entries.append((set_prefix(before.incarnation, before.job_set.encode()) + key[1:], False))
-        return [self._ids.changes(overlay.changed_ids), Changes(CHANGELOG, encoded, entries)]
+                was, now = _entry(key, self._rows.get(key)), _entry(key, row)
+            changes.add(key, None if row is None else encode(row), was, now)
+        return [self._ids.changes(overlay.changed_ids), changes]
 
     def committed(self, overlay: Overlay, position: PositionRow) -> None:
         """The step stands in the log and in the store."""

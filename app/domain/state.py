@@ -151,17 +151,24 @@ class Overlay:
     def jobs_of_set(self, incarnation: int, job_set: str, after: bytes, limit: int) -> list[bytes]:
         """Ids of live jobs of a job set above `after`, ascending, at most `limit`."""
         gone = self._kept.gone | self._now.gone
-        found: list[bytes] = []
+
+        def stays(job_id: bytes) -> bool:
+            # An id that left may have entered again in the same step (a call repeated without request id).
+            row = self.row(b"j" + job_id) if job_id in gone else None
+            return job_id not in gone or (isinstance(row, JobRow) and (row.incarnation, row.job_set) == key)
+
+        key = incarnation, job_set
+        found: set[bytes] = set()
         cursor = after
         while len(found) < limit:
             some = self.base.jobs_of_set(incarnation, job_set, cursor, limit)
-            found.extend(job_id for job_id in some if job_id not in gone)
+            found.update(filter(stays, some))
             if len(some) < limit:
                 break
             cursor = some[-1]
         for layer in (self._kept, self._now):
-            new = layer.new.get((incarnation, job_set), [])
-            found.extend(job_id for job_id in new[bisect_right(new, after) :] if job_id not in gone)
+            new = layer.new.get(key, [])
+            found.update(filter(stays, new[bisect_right(new, after) :]))
         return sorted(found)[:limit]
 
     def oldest_ids(self, before_ms: int, limit: int) -> list[bytes]:

@@ -150,11 +150,15 @@ class Restoration:
     def _batch(self, applied: dict[str, int]) -> int:
         """Takes what is there, up to a limit; returns how many messages (ends included) came."""
         rows: dict[str, dict[bytes, bytes | None]] = {changelog.topic: {} for changelog in self._plan.changelogs}
+        dropped: dict[str, set[bytes]] = {changelog.topic: set() for changelog in self._plan.changelogs}
         messages = self._consumer.consume(BATCH_RECORDS, timeout=0.05)
         for message in messages:
             error, topic = message.error(), message.topic()
             if error is None:
-                rows[topic][message.key()] = message.value()
+                key, value = message.key(), message.value()
+                rows[topic][key] = value
+                if value is None:
+                    dropped[topic].add(key)
                 applied[topic] = message.offset()
                 self.result.rows += 1
             elif error.code() == KafkaError._PARTITION_EOF:
@@ -165,22 +169,25 @@ class Restoration:
         if messages:
             writes = Writes(applied={changelog.prefix: applied[changelog.topic] for changelog in self._plan.changelogs})
             for changelog in self._plan.changelogs:
-                self._fold(changelog, rows[changelog.topic], writes.rows)
+                self._fold(changelog, rows[changelog.topic], dropped[changelog.topic], writes.rows)
             self._store.write(writes)
         return len(messages)
 
     def _fold(
-        self, changelog: Changelog, rows: dict[bytes, bytes | None], writes: list[tuple[bytes, bytes | None]]
+        self,
+        changelog: Changelog,
+        rows: dict[bytes, bytes | None],
+        dropped: set[bytes],
+        writes: list[tuple[bytes, bytes | None]],
     ) -> None:
         """The writes for the latest values of some keys, with their index entries."""
         prefix, entry = changelog.prefix, changelog.entry
         if entry is None:
             writes.extend((prefix + key, value) for key, value in rows.items())
             return
-        # Only these can have an entry that must go: a row that is deleted, or that replaces one whose entry was
-        # another. In a store that
-        # began empty, a key is never put again without a tombstone in between.
-        doubtful = [key for key, value in rows.items() if value is None or (changelog.moving and not self.result.full)]
+        # Only these can have an entry that must go. A step writes a tombstone before a row whose entry is another than
+        # before; compaction may drop it, but then also the row before it, unless that stands in a store that was kept.
+        doubtful = list(dropped if self.result.full else rows)
         for key, old in zip(doubtful, self._store.get([prefix + key for key in doubtful]), strict=True):
             if old is not None and (was := entry(key, old)) is not None:
                 writes.append((was, None))

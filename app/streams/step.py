@@ -6,8 +6,8 @@ position, committed together; then the same rows in the local store; only then a
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -47,12 +47,26 @@ class Record(NamedTuple):
     log_time_ms: int
 
 
-class Changes(NamedTuple):
-    """Rows of one table to be written (None deletes) and local index entries that come (True) or go (False)."""
+@dataclass(slots=True, kw_only=True)
+class Changes:
+    """Rows of one table that a step writes, in order (None deletes), and keys of the local index that go or come."""
 
     table: Changelog
-    rows: Mapping[bytes, bytes | None]
-    entries: Sequence[tuple[bytes, bool]] = ()
+    rows: list[tuple[bytes, bytes | None]] = field(default_factory=list)
+    entries: list[tuple[bytes, bytes | None]] = field(default_factory=list)
+    """whole keys; None goes, b"" comes"""
+
+    def add(self, key: bytes, value: bytes | None, was: bytes | None, now: bytes | None) -> None:
+        """A row whose index entry was and now is this (None = none). A row that moves is deleted first, so that a
+        restore sees it."""
+        if was != now:
+            if was is not None:
+                self.entries.append((was, None))
+                if value is not None:
+                    self.rows.append((key, None))
+            if now is not None:
+                self.entries.append((now, b""))
+        self.rows.append((key, value))
 
 
 class Step:
@@ -146,7 +160,7 @@ class Step:
         outgoing = list(sends)
         for change in changes:
             topic = change.table.topic
-            outgoing.extend(Outgoing(topic, tenure.partition, key, value) for key, value in change.rows.items())
+            outgoing.extend(Outgoing(topic, tenure.partition, key, value) for key, value in change.rows)
         leading = changes[-1].table
         outgoing.append(Outgoing(leading.topic, tenure.partition, *last))
         owned_ms = int(time.time() * 1000)
@@ -173,12 +187,13 @@ class Step:
         owned_ms: int,
     ) -> None:
         writes = Writes(stamp_ms=owned_ms)
-        for table, rows, entries in changes:
-            writes.rows.extend((table.prefix + key, value) for key, value in rows.items())
-            writes.rows.extend((entry, b"" if comes else None) for entry, comes in entries)
-            offset = offsets.get((table.topic, self.tenure.partition))
+        for change in changes:
+            prefix = change.table.prefix
+            writes.rows.extend((prefix + key, value) for key, value in change.rows)
+            writes.rows.extend(change.entries)
+            offset = offsets.get((change.table.topic, self.tenure.partition))
             if offset is not None:
-                writes.applied[table.prefix] = offset
+                writes.applied[prefix] = offset
         writes.rows.append((position_key, position))
         self.store.write(writes)
 

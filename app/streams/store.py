@@ -30,13 +30,11 @@ WRITE_BUFFER_BYTES = 16 << 20
 class Changelog:
     """A table of a tenure: its compacted topic, its prefix in the store, and what is derived from its rows.
 
-    entry(key, value) is the key of the row's local index entry (with its own prefix byte) or None. moving: the entry
-    of a key may differ between two values of it."""
+    entry(key, value) is the key of the row's local index entry (with its own prefix byte) or None."""
 
     topic: str
     prefix: bytes
     entry: Callable[[bytes, bytes], bytes | None] | None = None
-    moving: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -35,7 +35,7 @@ class Log:
         for future in client.create_topics([NewTopic(topic, 2, 1) for topic in self.topics]).values():
             future.result(10)
         self.changelogs = (
-            Changelog(topic=self.topics[0], prefix=b"i", entry=entry, moving=True),
+            Changelog(topic=self.topics[0], prefix=b"i", entry=entry),
             Changelog(topic=self.topics[1], prefix=b"s"),
         )
         self._producer = Producer(
@@ -43,14 +43,21 @@ class Log:
         )
         self._producer.init_transactions(10)
         self.fold: dict[bytes, bytes] = {}
+        self.written = 0
 
     def write(self, *rows: tuple[int, bytes, bytes | None], abort: bool = False) -> None:
         self._producer.begin_transaction()
         for which, key, value in rows:
+            before = self.fold.get(self.changelogs[which].prefix + key)
+            if which == 0 and before is not None and value is not None and before[:1] != value[:1]:
+                # As a step does: a row whose index entry moves is deleted first.
+                self._producer.produce(self.topics[which], None, key, PARTITION)
+                self.written += 1
             self._producer.produce(self.topics[which], value, key, PARTITION)
             self._producer.poll(0)
             if abort:
                 continue
+            self.written += 1
             whole = self.changelogs[which].prefix + key
             if value is None:
                 self.fold.pop(whole, None)
@@ -104,7 +111,7 @@ def content(store: Store) -> dict[bytes, bytes]:
 def fill(log: Log, rounds: int, seed: int = 0) -> None:
     for n in range(seed, seed + rounds):
         rows: list[tuple[int, bytes, bytes | None]] = [(1, b"s%d" % (n * 7 % 50), b"%d" % n)]
-        rows += [(0, b"k%d" % (n * 13 % 40), b"%c%d" % (97 + n % 5, n)), (0, b"o%d" % (n % 9), b"v%d" % n)]
+        rows += [(0, b"k%d" % (n * 13 % 40), b"%c%d" % (97 + n % 7, n)), (0, b"o%d" % (n % 9), b"v%d" % n)]
         if n % 3 == 0:
             rows += [(0, b"k%d" % (n * 5 % 40), None), (1, b"s%d" % (n % 50), None)]
         log.write(*rows)
@@ -125,7 +132,7 @@ def test_a_store_that_was_kept_takes_only_what_is_new_and_its_index_stays_exact(
     fill(log, 60, 100)
     result = restored(store, log.plan())
     assert not result.full
-    assert 0 < result.rows < 300
+    assert 0 < result.rows < log.written
     assert content(store) == log.expected
     assert restored(store, log.plan()).rows == 0
 
@@ -171,12 +178,11 @@ def test_a_restore_that_was_cut_short_goes_on_where_it_stopped(
     ending.set()
     thread.join(5)
     first.close()
-    total = 150 * 3 + 50 * 2
     assert not thread.is_alive()
-    assert 40 <= first.result.rows < total
+    assert 40 <= first.result.rows < log.written
     second = restored(store, log.plan())
     assert not second.full
-    assert first.result.rows + second.rows == total
+    assert first.result.rows + second.rows == log.written
     assert content(store) == log.expected
 
 

@@ -61,7 +61,7 @@ async def decide(step: Step, changelog: Changelog, events: str) -> None:
     position = PositionRow(
         offset=step.events[-1].message.offset, epoch=-1, log_time_ms=step.log_time_ms, settings_version=0
     )
-    await step.commit(sends, [Changes(changelog, rows)], POSITION_KEY, position)
+    await step.commit(sends, [Changes(table=changelog, rows=list(rows.items()))], POSITION_KEY, position)
 
 
 def main(options: dict[str, Any]) -> None:

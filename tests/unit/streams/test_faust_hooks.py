@@ -118,7 +118,7 @@ def test_the_versions_are_the_pinned_ones() -> None:
 
 async def test_app_new_transport_alone_decides_the_consumer_class(make_app: Callable[..., App]) -> None:
     app = make_app()
-    assert places("self._new_transport()") == {"app/base.py:1", "web/drivers/aiohttp.py:1"}
+    assert places("self._new_transport()") == {"app/base.py:1"}
     assert isinstance(app.transport, Transport)
     assert type(app.consumer) is Consumer
     assert isinstance(app.consumer._thread, ConsumerThread)

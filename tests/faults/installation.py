@@ -1,0 +1,281 @@
+"""One installation of queue agents under load: topics, feeder, worker processes, and the check of everything
+against the fold."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from confluent_kafka import Producer
+
+from app.admin.processes import free_port
+from app.domain.clusters import DeadLetter
+from app.domain.rows import POSITION_KEY
+from app.log.codec import decode, encode
+from app.log.topics import CLIENT_IDS, COMMANDS, DEAD_LETTERS, EVENTS, STATE, apply_topics, load_topics
+from app.streams.store import Store
+from tests.faults.fold import Fold, Letter, PartitionReader
+from tests.faults.load import Load
+
+ROOT = Path(__file__).parents[2]
+PARTITIONS = 4
+SESSION_S = 6.0
+POINTS = ("deciding", "sending", "committing", "committed", "stored")
+
+
+class Worker:
+    """A queue agent process; `start` and `kill` as often as one likes, with the same directory and member id."""
+
+    def __init__(self, bootstrap: str, directory: Path, name: str) -> None:
+        self.name, self.directory = name, directory
+        self._bootstrap = bootstrap
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        (directory / "faults").mkdir(parents=True)
+
+    def start(self, *, mutation: str = "", restore_pause_s: float = 0.0) -> None:
+        options = {
+            "bootstrap": self._bootstrap,
+            "partitions": PARTITIONS,
+            "directory": str(self.directory),
+            "instance": self.name,
+            "health_port": self._port,
+            "session_timeout_s": SESSION_S,
+            "restore_pause_s": restore_pause_s,
+            "mutation": mutation,
+        }
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.queue_worker", json.dumps(options)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+            )
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "log"
+
+    @property
+    def stores(self) -> Path:
+        return self.directory / "stores"
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None
+        return self._process
+
+    def exit_code(self) -> int | None:
+        return self.process.poll()
+
+    def ask(self, fault: str, content: str = "") -> None:
+        (self.directory / "faults" / f"{fault}-done").unlink(missing_ok=True)
+        (self.directory / "faults" / fault).write_text(content)
+
+    def happened(self, fault: str) -> bool:
+        return (self.directory / "faults" / f"{fault}-done").exists()
+
+    def ready(self) -> bool:
+        return self._get("/readyz") is not None
+
+    def owned(self) -> int:
+        """How many partitions it owns and has restored."""
+        metrics = self._get("/metrics") or ""
+        return sum(int(float(value)) for value in re.findall(r"^argosy_queue_tenure\{.*\} (.*)$", metrics, re.M))
+
+    def owns(self, partitions: int) -> bool:
+        assert self.exit_code() is None, f"{self.name} exited by itself with {self.exit_code()}; see {self.log}"
+        return self.ready() and self.owned() == partitions
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def pause(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """Orderly; the session of a static member goes on until it times out."""
+        self.process.terminate()
+        assert self.process.wait(20) == 0, f"{self.name}: {self.log.read_text()[-2000:]}"
+
+    def close(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def _get(self, path: str) -> str | None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
+                return bytes(answer.read()).decode()
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return None
+
+
+class Installation:
+    """Begins with topics; `load` runs in a thread between `begin_load` and `end_load`."""
+
+    def __init__(self, bootstrap: str, directory: Path, seed: int) -> None:
+        self.bootstrap, self.directory, self.seed = bootstrap, directory, seed
+        self.random = random.Random(seed)
+        apply_topics(bootstrap, load_topics(), PARTITIONS, 1)
+        self.workers: dict[str, Worker] = {}
+        self._load = Load(seed, PARTITIONS)
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 2, "enable.idempotence": True})
+        self._feeding = threading.Event()
+        self._feeder = threading.Thread()
+        self._folds = [Fold(partition) for partition in range(PARTITIONS)]
+        self._readers = {
+            (topic, partition): PartitionReader(bootstrap, topic, partition)
+            for topic in (COMMANDS, EVENTS, STATE, CLIENT_IDS)
+            for partition in range(PARTITIONS)
+        }
+        self._letters_reader = PartitionReader(bootstrap, DEAD_LETTERS, 0)
+        self._events: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
+        self._rows: dict[tuple[str, int], dict[bytes, bytes]] = {key: {} for key in self._readers}
+        self._letters: list[list[Letter]] = [[] for _ in range(PARTITIONS)]
+
+    def worker(self, name: str) -> Worker:
+        if name not in self.workers:
+            self.workers[name] = Worker(self.bootstrap, self.directory / name, name)
+        return self.workers[name]
+
+    def feed(self, commands: int) -> None:
+        """So many commands of the load, acknowledged."""
+        for _ in range(commands):
+            partition, value = self._load.next()
+            self._producer.produce(COMMANDS, value, b"", partition)
+            self._producer.poll(0)
+        assert self._producer.flush(30) == 0
+
+    def feed_big_cancel(self, partition: int, jobs: int) -> None:
+        """Fills a job set and cancels it, while no load runs."""
+        for value in self._load.big_cancel(self._load.parts[partition], jobs):
+            self._producer.produce(COMMANDS, value, b"", partition)
+        assert self._producer.flush(30) == 0
+
+    def begin_load(self, per_second: int) -> None:
+        self._feeding.set()
+
+        def go() -> None:
+            while self._feeding.is_set():
+                self.feed(max(1, per_second // 20))
+                time.sleep(0.05)
+
+        self._feeder = threading.Thread(target=go, daemon=True)
+        self._feeder.start()
+
+    def end_load(self) -> None:
+        self._feeding.clear()
+        self._feeder.join()
+
+    def verify(self, timeout_s: float = 60.0) -> int:
+        """Waits until all commands are decided and nothing goes on, then compares the logs with the fold.
+
+        Returns how many commands the fold has taken in all. Raises AssertionError at the first difference."""
+        self.end_load()
+        deadline = time.monotonic() + timeout_s
+        while not self._settled():
+            undecided = [len(fold.events) - len(events) for fold, events in zip(self._folds, self._events, strict=True)]
+            assert time.monotonic() < deadline, f"not decided in {timeout_s} s: {undecided} records missing"
+            time.sleep(0.1)
+        self._compare_events()
+        self._compare_tables()
+        self._compare_letters()
+        return sum(fold.offset + 1 for fold in self._folds)
+
+    def verify_store(self, worker: Worker) -> None:
+        """The local stores of a stopped worker that owned everything equal the fold."""
+        for fold in self._folds:
+            store = Store(worker.stores / str(fold.partition))
+            held = {key: value for key, value in store._db.items() if key[:1] != b"\0"}
+            store.close()
+            assert held == fold.store(), f"the store of partition {fold.partition} differs from the fold"
+
+    def close(self) -> None:
+        if self._feeding.is_set():
+            self.end_load()
+        for worker in self.workers.values():
+            worker.close()
+        for reader in (*self._readers.values(), self._letters_reader):
+            reader.close()
+
+    def _settled(self) -> bool:
+        """Everything is decided and no operation is open, so nobody writes any more."""
+        before = [fold.offset for fold in self._folds]
+        for fold, events in zip(self._folds, self._events, strict=True):
+            for record in self._readers[COMMANDS, fold.partition].rest():
+                fold.take(record)
+            events.extend(record.value or b"" for record in self._readers[EVENTS, fold.partition].rest())
+        return before == [fold.offset for fold in self._folds] and all(
+            len(events) >= len(fold.events) and not fold.state.operations()
+            for fold, events in zip(self._folds, self._events, strict=True)
+        )
+
+    def _compare_events(self) -> None:
+        for fold, events in zip(self._folds, self._events, strict=True):
+            for number, (found, want) in enumerate(zip(events, fold.events, strict=False)):
+                canonical = encode(decode(found))
+                assert canonical == want, self._first_difference(fold.partition, number, found, want)
+            assert len(events) == len(fold.events), f"{len(events) - len(fold.events)} events records too many"
+            events.clear()
+            fold.events.clear()
+
+    def _first_difference(self, partition: int, number: int, found: bytes, want: bytes) -> str:
+        return (
+            f"seed {self.seed}, partition {partition}, record {number}:\n found {decode(found)}\n want {decode(want)}"
+        )
+
+    def _compare_tables(self) -> None:
+        for fold in self._folds:
+            for topic, want in ((STATE, fold.state_rows()), (CLIENT_IDS, fold.id_rows())):
+                rows = self._rows[topic, fold.partition]
+                last = b""
+                for record in self._readers[topic, fold.partition].rest():
+                    last = record.key or b""
+                    if record.value is None:
+                        rows.pop(last, None)
+                    else:
+                        rows[last] = record.value
+                assert rows == want, f"seed {self.seed}: {topic} partition {fold.partition} differs from the fold"
+                assert topic != STATE or last in (b"", POSITION_KEY), "the position row is the last of a transaction"
+
+    def _compare_letters(self) -> None:
+        for record in self._letters_reader.rest():
+            letter = decode(record.value or b"")
+            assert isinstance(letter, DeadLetter)
+            self._letters[letter.partition].append((letter.offset, letter.item, letter.reason))
+        assert self._letters == [fold.letters for fold in self._folds]
+
+
+def eventually(what: Callable[[], bool], timeout_s: float = 40.0) -> None:
+    """Polls until it holds; fails after the deadline."""
+    deadline = time.monotonic() + timeout_s
+    while not what():
+        assert time.monotonic() < deadline, f"did not become true in {timeout_s} s"
+        time.sleep(0.05)
+
+
+def copy_stores(source: Path, target: Path) -> None:
+    """Replaces `target` by a copy of the stores in `source`; nobody may have either open."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target)
+
+
+def seed_of_this_run() -> int:
+    """ARGOSY_SEED, or a new one."""
+    given = os.environ.get("ARGOSY_SEED")
+    return int(given) if given else random.randrange(1 << 32)
