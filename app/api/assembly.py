@@ -31,6 +31,7 @@ from app.api.service.pod_cache import PodCache
 from app.api.service.queue_access import QueueAccess
 from app.api.service.read import ReadService
 from app.api.service.stream import StreamService
+from app.api.service.stream_history import DatabaseHistory
 from app.api.service.submit import SubmitService
 from app.api.service.waiting import Waiting
 from app.api.tail.tail import EventsTopic, Tail
@@ -130,7 +131,9 @@ def _graphql_services(
         cancel=CancelService(command_log, waiting),
         create_queues=CreateQueuesService(command_log, waiting),
         read=ReadService(database, positions, coordinates),
-        stream=StreamService(database, access, tail, coordinates, streams_max=settings.api.subscriptions_max),
+        stream=StreamService(
+            DatabaseHistory(database), access, tail, coordinates, streams_max=settings.api.subscriptions_max
+        ),
     )
 
 

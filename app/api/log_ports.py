@@ -41,3 +41,9 @@ class LogSource(Protocol):
     def at_end(self) -> bool: ...
 
     async def stop(self) -> None: ...
+
+
+class PositionedSource(LogSource, Protocol):
+    """A reader that says where it stands."""
+
+    def positions(self) -> dict[int, int]: ...

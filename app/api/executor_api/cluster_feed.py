@@ -8,18 +8,19 @@ the other later.
 
 import asyncio
 import logging
-from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from app.api.log_ports import LogRecord, LogSource
+from app.api.log_ports import LogRecord, PositionedSource
 from app.domain.clusters import ClusterUpdate, ClusterUpdates
 from app.log import codec
+from app.log.errors import LogUnavailable
 
 HISTORY_MS = 15 * 60_000
 REPLACED_KEPT = 64
 POLL_RECORDS_MAX = 500
 POLL_TIMEOUT_MS = 200
+RETRY_INTERVAL_S = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -75,12 +76,25 @@ class ClusterFeed:
         self._topic = topic
         self.clusters: dict[str, ClusterState] = {}
         self.ready = False
-        self._next: defaultdict[int, int] = defaultdict(int)
+        self._next: dict[int, int] = {}
         self._moved = asyncio.Event()
 
     async def run(self) -> None:
-        """Reads until it is cancelled. Raises what the reader raises."""
-        source = await self._topic.open_since(HISTORY_MS)
+        """Reads until it is cancelled; a broker that stays away is waited for. Raises Undecodable, OffsetsGone."""
+        while True:
+            try:
+                await self._follow()
+            except LogUnavailable as error:
+                self.ready = False
+                logger.warning("argosy.clusters cannot be read now: %s", error)
+                await asyncio.sleep(RETRY_INTERVAL_S)
+
+    async def _follow(self) -> None:
+        if self._next:
+            source = await self._topic.open_clusters(self._next)
+        else:
+            source = await self._topic.open_clusters_since(HISTORY_MS)
+        self._next = {**source.positions(), **self._next}
         try:
             while True:
                 for record in await source.poll(POLL_RECORDS_MAX, POLL_TIMEOUT_MS):
@@ -88,7 +102,6 @@ class ClusterFeed:
                 if not self.ready and source.at_end:
                     self.ready = True
         finally:
-            self.ready = False
             await source.stop()
 
     def on_record(self, record: LogRecord) -> None:
@@ -107,7 +120,7 @@ class ClusterFeed:
         """Waits until a record was read; False when the time is over first."""
         try:
             async with asyncio.timeout(timeout_s):
-                while self._next[partition] <= offset:
+                while self._next.get(partition, 0) <= offset:
                     await self._moved.wait()
         except TimeoutError:
             return False
@@ -135,5 +148,8 @@ class ClusterFeed:
 class ClustersTopic(Protocol):
     """How the feed gets at argosy.clusters."""
 
-    async def open_since(self, age_ms: int) -> LogSource:
+    async def open_clusters_since(self, age_ms: int) -> PositionedSource:
         """A started reader of all partitions from the first records that are younger than this."""
+
+    async def open_clusters(self, start: dict[int, int]) -> PositionedSource:
+        """A started reader of all partitions from these offsets."""

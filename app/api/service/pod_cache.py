@@ -44,6 +44,11 @@ class PodCache:
         self._bytes = 0
         self._known: OrderedDict[_Key, KnownPod] = OrderedDict()
 
+    @property
+    def entries(self) -> int:
+        """Specs that are kept."""
+        return len(self._known)
+
     def find(
         self, given: bytes, *, priority_class: str | None, pools: tuple[str, ...], path: str, class_path: str
     ) -> tuple[KnownPod | None, list[Violation]]:

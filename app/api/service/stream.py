@@ -11,12 +11,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from app.api.coordinates import NOTHING, WHOLE_COMMAND, Coordinates, Reached, StreamCursor
 from app.api.errors import ApiError
-from app.api.service.database_errors import database_errors
-from app.api.service.queue_access import QueueAccess
+from app.api.service.stream_history import StreamHistory
 from app.api.tail.buffer import PartitionBuffer
 from app.api.tail.channels import (
     EVENTS_PER_BATCH_MAX,
@@ -27,9 +26,8 @@ from app.api.tail.channels import (
     decode_blocks,
 )
 from app.api.tail.tail import POLL_RECORDS_MAX, POLL_TIMEOUT_MS, Tail
-from app.db.database import Database
-from app.db.names import job_set_id
-from app.db.queries.job_set_events import EventsPage, job_set_events
+from app.db.queries.job_set_events import EventsPage
+from app.db.queries.queues import QueueRecord
 from app.domain.commands import Principal
 from app.domain.errors import ErrorCode
 from app.domain.lifecycle import EventKind
@@ -72,6 +70,13 @@ class StreamStep(NamedTuple):
     heartbeat: bool
 
 
+class WatchedQueues(Protocol):
+    """Queues, and whether somebody may watch them."""
+
+    async def watched(self, name: str, principal: Principal, *, incarnation: int = -1) -> QueueRecord:
+        """The queue. Raises ApiError NOT_FOUND, FORBIDDEN, UNAVAILABLE."""
+
+
 class _Subscription:
     """One subscriber: where he stands (`at`) and what he wants."""
 
@@ -112,16 +117,16 @@ class StreamService:
 
     def __init__(
         self,
-        database: Database,
-        access: QueueAccess,
+        history: StreamHistory,
+        queues: WatchedQueues,
         tail: Tail,
         coordinates: Coordinates,
         *,
         streams_max: int,
         heartbeat_interval_s: float = HEARTBEAT_INTERVAL_S,
     ) -> None:
-        self._database = database
-        self._access = access
+        self._past = history
+        self._queues = queues
         self._tail = tail
         self._coordinates = coordinates
         self._streams_max = streams_max
@@ -154,12 +159,12 @@ class StreamService:
         if request.after is not None and request.after != BEGIN:
             cursor = self._coordinates.parse_cursor(request.after, request.queue, request.job_set, path="after")
         incarnation = cursor.incarnation if cursor is not None else -1
-        queue = await self._access.watched(request.queue, principal, incarnation=incarnation)
+        queue = await self._queues.watched(request.queue, principal, incarnation=incarnation)
         partition = self.partition_of(request.queue)
         key = ChannelKey(request.queue, queue.incarnation, request.job_set)
         buffer = self._tail.buffers[partition]
         if request.after is None:
-            at = buffer.reached if buffer.reached is not None else await self._present(partition)
+            at = buffer.reached if buffer.reached is not None else await self._present(key, partition)
         elif cursor is None:
             at = NOTHING
         else:
@@ -169,11 +174,9 @@ class StreamService:
             at = cursor.reached
         return _Subscription(request, key, partition, at)
 
-    async def _present(self, partition: int) -> Reached:
+    async def _present(self, key: ChannelKey, partition: int) -> Reached:
         """Where a partition stands of which the log holds no event any more: where the history stands."""
-        with database_errors():
-            page = await job_set_events(self._database, 0, partition, None, 1)
-        return _reached_of(page)
+        return _reached_of(await self._past.page(key, partition, None, 1))
 
     async def _not_in_the_future(self, reached: Reached, buffer: PartitionBuffer) -> None:
         deadline_s = asyncio.get_running_loop().time() + AHEAD_WAIT_S
@@ -185,12 +188,10 @@ class StreamService:
     async def _history(self, subscription: _Subscription) -> AsyncGenerator[StreamStep, None]:
         """Everything up to where the tail's buffer takes over."""
         buffer = self._tail.buffers[subscription.partition]
-        number = job_set_id(*subscription.key)
         while not buffer.covers(subscription.at):
             at = subscription.at
             after = Position(subscription.partition, *at) if at.offset >= 0 else None
-            with database_errors():
-                page = await job_set_events(self._database, number, subscription.partition, after, HISTORY_ROWS_MAX)
+            page = await self._past.page(subscription.key, subscription.partition, after, HISTORY_ROWS_MAX)
             _check_not_pruned(subscription, page)
             events: list[StreamEvent] = []
             for block in page.blocks:

@@ -2,8 +2,8 @@
 process lives.
 
 Input: committed records of all partitions. Output: the calls of `buffers`, `outcomes`, `channels` and
-`cluster_signals`. Ready when it has reached the end at which it began. A hole, an undecodable record or a broker that
-stays away ends it (`run` raises).
+`cluster_signals`. Ready when it has reached the end. A broker that stays away is waited for; a hole, an undecodable
+record or records that were deleted before they were read end it (`run` raises).
 """
 
 import asyncio
@@ -17,12 +17,14 @@ from app.api.tail.channels import Channels
 from app.api.tail.cluster_signals import ClusterSignals
 from app.api.tail.outcomes import Outcomes
 from app.domain.events import Event, EventsRecord
+from app.log.errors import LogUnavailable
 
 BUFFER_BYTES_MAX = 64 << 20
 """of all partitions together"""
 POLL_RECORDS_MAX = 500
 POLL_TIMEOUT_MS = 200
 BELL_INTERVAL_S = 1.0
+RETRY_INTERVAL_S = 1.0
 BACK_OFFSETS = (256, 16_384, 1 << 62)
 """How far before the end it begins, so that it knows where each partition stands; farther when nothing is there."""
 
@@ -60,17 +62,21 @@ class Tail:
         self.topic = topic
         self.ready = False
         self.records_read = 0
+        self._next: dict[int, int] = {}
 
     async def run(self) -> None:
-        """Reads until it is cancelled. Raises HoleFound, Undecodable, LogUnavailable; those who wait are told first."""
-        source: LogSource | None = None
+        """Reads until it is cancelled. Raises HoleFound, Undecodable, OffsetsGone; those who wait are told first."""
         bell = asyncio.create_task(self._ring())
         try:
-            source = await self._start()
             while True:
-                self._take(await source.poll(POLL_RECORDS_MAX, POLL_TIMEOUT_MS))
-                if not self.ready and source.at_end:
-                    self.ready = True
+                try:
+                    await self._find_places()
+                    await self._follow()
+                except LogUnavailable as error:
+                    # Nothing is lost: it goes on where it stood, and those who wait give up by themselves.
+                    self.ready = False
+                    logger.warning("argosy.events cannot be read now: %s", error)
+                    await asyncio.sleep(RETRY_INTERVAL_S)
         except Exception as error:
             self.ready = False
             logger.error("the tail of argosy.events ended: %s", error)
@@ -79,33 +85,40 @@ class Tail:
             raise
         finally:
             bell.cancel()
-            if source is not None:
-                await source.stop()
 
-    async def _start(self) -> LogSource:
-        """A reader whose next record of each partition follows the last one that was seen there."""
+    async def _find_places(self) -> None:
+        """Reads the last records of each partition, so that it is known where each stands."""
+        unseen = set(range(len(self.buffers))) - self._next.keys()
+        if not unseen:
+            return
         bounds = await self.topic.bounds()
-        unseen = set(range(len(self.buffers)))
-        next_offsets: dict[int, int] = {}
         for back in BACK_OFFSETS:
             start = {p: max(bounds[p][0], bounds[p][1] - back) for p in unseen}
             source = await self.topic.open(start)
             try:
                 while not source.at_end:
-                    records = await source.poll(POLL_RECORDS_MAX, POLL_TIMEOUT_MS)
-                    self._take(records)
-                    next_offsets.update({record.partition: record.offset + 1 for record in records})
+                    self._take(await source.poll(POLL_RECORDS_MAX, POLL_TIMEOUT_MS))
             finally:
                 await source.stop()
-            for p in unseen - next_offsets.keys():
+            for p in unseen - self._next.keys():
                 if start[p] == bounds[p][0]:
                     if start[p] == 0:
                         self.buffers[p].begin_empty()
-                    next_offsets[p] = start[p]
-            unseen -= next_offsets.keys()
+                    self._next[p] = start[p]
+            unseen -= self._next.keys()
             if not unseen:
-                break
-        return await self.topic.open(next_offsets)
+                return
+
+    async def _follow(self) -> None:
+        """Reads on. Raises LogUnavailable when the broker stays away."""
+        source = await self.topic.open(self._next)
+        try:
+            while True:
+                self._take(await source.poll(POLL_RECORDS_MAX, POLL_TIMEOUT_MS))
+                if not self.ready and source.at_end:
+                    self.ready = True
+        finally:
+            await source.stop()
 
     def _take(self, records: Sequence[LogRecord]) -> None:
         for raw in records:
@@ -116,6 +129,7 @@ class Tail:
             self.outcomes.on_record(raw.partition, record)
             self.channels.on_record(held)
             self.cluster_signals.on_record(raw.partition, record)
+            self._next[raw.partition] = raw.offset + 1
             self.records_read += 1
 
     async def _ring(self) -> None:

@@ -62,8 +62,11 @@ class MemorySource:
     def at_end(self) -> bool:
         return all(at >= self._log.end(self._topic, partition) for partition, at in self._next.items())
 
+    def positions(self) -> dict[int, int]:
+        return dict(self._next)
+
     async def stop(self) -> None:
-        self._next = {}
+        """Nothing is held."""
 
     def _fetch(self, max_records: int) -> list[Record]:
         found: list[Record] = []
@@ -109,8 +112,11 @@ class MemoryLog:
     async def open(self, start: dict[int, int]) -> MemorySource:
         return MemorySource(self, EVENTS, start)
 
-    async def open_since(self, age_ms: int) -> MemorySource:
+    async def open_clusters_since(self, age_ms: int) -> MemorySource:
         return MemorySource(self, CLUSTERS, dict.fromkeys(range(CLUSTER_PARTITIONS), 0))
+
+    async def open_clusters(self, start: dict[int, int]) -> MemorySource:
+        return MemorySource(self, CLUSTERS, start)
 
     async def command_ends(self) -> dict[int, int]:
         return {partition: self.end(COMMANDS, partition) for partition in range(PARTITIONS)}
