@@ -1,8 +1,9 @@
 """Reads partitions of one topic from given offsets, in a thread of the caller's: the blocking half of the reader.
 
 Inputs: start offsets. Outputs: records in order per partition, and where each partition ends. No consumer group:
-nothing is committed. librdkafka does the fetching: 1–2 µs a record against 4–8 µs of aiokafka, and it alone tells the
-end of a partition when only transaction markers stand behind the last record.
+nothing is committed. librdkafka and not aiokafka: both take 2 µs a record in bulk, but librdkafka fetches,
+decompresses and checks outside of Python's lock, and it alone tells the end of a partition when only transaction
+markers stand behind the last record.
 """
 
 import time
@@ -13,8 +14,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from app.log.errors import LogUnavailable, OffsetsGone, TopicMismatch
 
-END_WAIT_MS = 10
-"""how long the broker waits for more before it says that a partition ends here"""
+END_WAIT_MS = 100
+"""how long the broker waits for more before it says that a partition ends here. Records come at once in any case; an
+idle reader costs the broker 9 % of a core at 10 ms, 2 % at 100 ms (12 partitions)"""
 PREFETCH_BYTES_MAX = 32 << 20
 PROBE_AFTER_S = 3.0
 """when nothing came for so long, the broker is asked whether it is there"""

@@ -94,7 +94,7 @@ def diff_topics(bootstrap: str, specs: Sequence[TopicSpec], partitions: int, rep
             lines.append(f"{spec.name}: {topic.partitions} partitions, must be {wanted}")
         if topic.replication != replication:
             lines.append(f"{spec.name}: {topic.replication} copies, must be {replication}: Kafka's own tools move them")
-        for key, value in _config_changes(topic, spec, replication).items():
+        for key, value in _config_changes(topic, spec, topic.replication).items():
             lines.append(f"{spec.name}: {key} is {topic.config.get(key, 'unknown')}, must be {value}")
     return lines
 
