@@ -66,7 +66,7 @@ def attach(app: App, decide: Decide = decide_command) -> None:
     continues = Continues(app)
 
     # Partitions step concurrently, and one actor must be free to receive.
-    @app.agent(commands, name="queue", concurrency=app.partitions + 1)
+    @app.agent(commands, name="queue", concurrency=app.partitions + 1)  # type: ignore[untyped-decorator]  # Faust's
     async def queue(stream: Any) -> None:
         async for step in state.steps(stream):
             async with step:
@@ -74,7 +74,7 @@ def attach(app: App, decide: Decide = decide_command) -> None:
             if step.committed and not step.more_waits:
                 continues.send_if_needed(step.tenure)
 
-    @app.timer(CONTINUE_EVERY_S, name="continue")
+    @app.timer(CONTINUE_EVERY_S, name="continue")  # type: ignore[untyped-decorator]  # Faust's
     async def move_operations_on() -> None:
         for tenure in state.tenures():
             continues.send_if_needed(tenure)

@@ -67,7 +67,7 @@ class Store:
 
     def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values of these keys, None where there is none."""
-        return self._db.get(list(keys)) if keys else []  # type: ignore[no-any-return]
+        return self._db.get(list(keys)) if keys else []
 
     def keys(self, start: bytes, prefix: bytes) -> Iterator[bytes]:
         """Keys that begin with `prefix`, ascending, from `start` on."""

@@ -17,7 +17,8 @@ from prometheus_client import CollectorRegistry
 
 from app.health import HealthServer
 from app.log.admin import topic_id
-from app.log.topics import CLIENT_IDS, COMMANDS, STATE, TopicMismatch, check_topics, load_topics
+from app.log.errors import LogUnavailable, TopicMismatch, TopicsFileInvalid
+from app.log.topics import CLIENT_IDS, COMMANDS, STATE, check_topics, load_topics
 from app.streams.app import App
 from app.streams.exits import Exit, leave
 from app.streams.metrics import StreamMetrics
@@ -87,8 +88,10 @@ def make_app(options: QueueAgentOptions) -> App:
     try:
         check_topics(options.bootstrap, load_topics(), options.partitions)
         ids = {topic: topic_id(options.bootstrap, topic) for topic in (COMMANDS, STATE, CLIENT_IDS)}
-    except TopicMismatch as error:
+    except (TopicMismatch, TopicsFileInvalid) as error:
         leave(Exit.REFUSED, str(error))
+    except LogUnavailable as error:
+        leave(Exit.FAILED, str(error))
     app = App(
         GROUP,
         bootstrap=options.bootstrap,
