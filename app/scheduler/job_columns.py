@@ -1,0 +1,194 @@
+"""All live jobs as columns, kept up to date from their rows in argosy.state.
+
+Input: rows by key (b"j" and the job id; the value as it stands in the log, None = deleted). Output: columns by slot. A
+job's row begins with one fixed field behind the frame of 5 bytes, so a batch of rows is read by numpy in one go; only
+rows with the flag `more` are decoded. Slots of jobs that ended are used again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from app.domain.lifecycle import STATE_CODES, JobState
+from app.domain.rows import FLAG_MORE, JOB_HEAD, JOB_HEAD_DTYPE, JobRow
+from app.scheduler.id_text import id_texts
+from app.scheduler.interning import KeyNumbers, NameNumbers
+
+HEAD_AT = 5
+HEAD_END = HEAD_AT + JOB_HEAD.size
+HEAD = np.dtype(JOB_HEAD_DTYPE)
+QUEUED = STATE_CODES[JobState.QUEUED]
+LEASED = STATE_CODES[JobState.LEASED]
+RUNNING = STATE_CODES[JobState.RUNNING]
+_FIRST_SLOTS = 1024
+_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("state", "u1"),
+    ("attempt", "u1"),
+    ("flags", "u1"),
+    ("partition", "u1"),
+    ("priority", "i4"),
+    ("scheduled_at_priority", "i4"),
+    ("submitted_ms", "i8"),
+    ("since_ms", "i8"),
+    ("seen_s", "f8"),
+    ("queue", "i4"),
+    ("pool", "i4"),
+    ("cluster", "i4"),
+    ("node", "i4"),
+    ("shape", "i4"),
+    ("run_id", "V16"),
+    ("text", "S26"),
+)
+
+DecodeRow = Callable[[bytes], JobRow]
+
+
+class RowTooShort(ValueError):
+    """a job's row is shorter than its fixed field"""
+
+
+class JobColumns:
+    """By slot: what scheduling needs of a job. Columns are longer than `count`; only slots where `live` is set count.
+
+    `state`: code of app.domain.lifecycle. `queue`, `pool`, `cluster`, `node`, `shape`: numbers of the tables of the
+    same name (NONE = none). `seen_s`: when this process first saw the current run, on its own monotonic clock.
+    `text`: the id in 26 characters. `avoid`: slot -> names ("cluster/node") of nodes of attempted runs.
+    """
+
+    state: npt.NDArray[np.uint8]
+    attempt: npt.NDArray[np.uint8]
+    flags: npt.NDArray[np.uint8]
+    partition: npt.NDArray[np.uint8]
+    priority: npt.NDArray[np.int32]
+    scheduled_at_priority: npt.NDArray[np.int32]
+    submitted_ms: npt.NDArray[np.int64]
+    since_ms: npt.NDArray[np.int64]
+    seen_s: npt.NDArray[np.float64]
+    queue: npt.NDArray[np.int32]
+    pool: npt.NDArray[np.int32]
+    cluster: npt.NDArray[np.int32]
+    node: npt.NDArray[np.int32]
+    shape: npt.NDArray[np.int32]
+    run_id: npt.NDArray[np.void]
+    text: npt.NDArray[np.bytes_]
+
+    def __init__(self, decode: DecodeRow) -> None:
+        self.slots: dict[bytes, int] = {}
+        self.keys: list[bytes] = []
+        self.avoid: dict[int, tuple[str, ...]] = {}
+        self.queues, self.pools, self.clusters, self.nodes = NameNumbers(), NameNumbers(), NameNumbers(), NameNumbers()
+        self.shapes = KeyNumbers()
+        self.live: npt.NDArray[np.bool_] = np.zeros(_FIRST_SLOTS, np.bool_)
+        for name, kind in _COLUMNS:
+            setattr(self, name, np.zeros(_FIRST_SLOTS, kind))
+        self._free: list[int] = []
+        self._decode = decode
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    @property
+    def count(self) -> int:
+        """Slots that were ever used: the length up to which columns mean anything."""
+        return len(self.keys)
+
+    def apply(self, rows: Mapping[bytes, bytes | None], now_s: float) -> None:
+        """Takes the latest rows of some jobs. Raises RowTooShort, and what decoding raises."""
+        gone = [key for key, value in rows.items() if value is None]
+        if gone:
+            self._remove(gone)
+        if len(gone) < len(rows):
+            kept = [(key, value) for key, value in rows.items() if value is not None]
+            self._put([key for key, _ in kept], [value for _, value in kept], now_s)
+
+    def slot(self, job_id: bytes) -> int | None:
+        """The slot of a live job."""
+        return self.slots.get(b"j" + job_id)
+
+    def job_id(self, slot: int) -> bytes:
+        """The id of the job in a slot."""
+        return self.keys[slot][1:]
+
+    def _remove(self, keys: Sequence[bytes]) -> None:
+        for key in keys:
+            slot = self.slots.pop(key, None)
+            if slot is not None:
+                self.live[slot] = False
+                self.avoid.pop(slot, None)
+                self._free.append(slot)
+
+    def _put(self, keys: Sequence[bytes], values: Sequence[bytes], now_s: float) -> None:
+        heads = np.frombuffer(b"".join([value[HEAD_AT:HEAD_END] for value in values]), np.uint8)
+        if len(heads) != len(values) * HEAD.itemsize:
+            short = next(key for key, value in zip(keys, values, strict=True) if len(value) < HEAD_END)
+            raise RowTooShort(f"the row of job {short[1:].hex()} has no whole fixed field of {HEAD.itemsize} bytes")
+        head = heads.view(HEAD)
+        slots, new = self._slots_of(keys)
+        if new:
+            self._begin(slots[new], [keys[at] for at in new], head["run_id"][new], now_s)
+        other_run = self.run_id[slots] != head["run_id"]
+        self.seen_s[slots[other_run]] = now_s
+        for name in ("state", "attempt", "flags", "priority", "scheduled_at_priority", "submitted_ms", "since_ms"):
+            getattr(self, name)[slots] = head[name]
+        self.run_id[slots] = head["run_id"]
+        for name, numbers in (
+            ("queue", self.queues),
+            ("pool", self.pools),
+            ("cluster", self.clusters),
+            ("node", self.nodes),
+        ):
+            getattr(self, name)[slots] = numbers.numbers(head[f"{name}_hash"].astype(np.uint64))
+        self.shape[slots] = self.shapes.numbers(head["shape_hash"])
+        self._put_more(values, slots, head["flags"])
+
+    def _slots_of(self, keys: Sequence[bytes]) -> tuple[npt.NDArray[np.intp], list[int]]:
+        """The slot of each key, and which of the keys are new."""
+        known, new, slots = self.slots, [], []
+        for at, key in enumerate(keys):
+            slot = known.get(key)
+            if slot is None:
+                new.append(at)
+                if self._free:
+                    slot = self._free.pop()
+                    self.keys[slot] = key
+                else:
+                    slot = len(self.keys)
+                    self.keys.append(key)
+                known[key] = slot
+            slots.append(slot)
+        if len(self.keys) > len(self.live):
+            self._grow(len(self.keys))
+        return np.array(slots, np.intp), new
+
+    def _begin(
+        self, slots: npt.NDArray[np.intp], keys: Sequence[bytes], runs: npt.NDArray[np.void], now_s: float
+    ) -> None:
+        ids = b"".join([key[1:] for key in keys])
+        self.text[slots] = id_texts(ids)
+        self.partition[slots] = np.frombuffer(ids, np.uint8).reshape(-1, 16)[:, 6]
+        self.live[slots] = True
+        self.seen_s[slots] = now_s
+        self.run_id[slots] = runs
+
+    def _put_more(self, values: Sequence[bytes], slots: npt.NDArray[np.intp], flags: npt.NDArray[np.uint8]) -> None:
+        more = (flags & FLAG_MORE) != 0
+        if self.avoid:
+            for slot in slots[~more].tolist():
+                self.avoid.pop(slot, None)
+        for at in np.flatnonzero(more).tolist():
+            slot = int(slots[at])
+            row = self._decode(values[at])
+            nodes = row.more.avoid_nodes if row.more is not None else ()
+            if nodes:
+                self.avoid[slot] = nodes
+            else:
+                self.avoid.pop(slot, None)
+
+    def _grow(self, wanted: int) -> None:
+        length = max(wanted, 2 * len(self.live))
+        for name in ("live", *(name for name, _ in _COLUMNS)):
+            column = getattr(self, name)
+            longer = np.zeros(length, column.dtype)
+            longer[: len(column)] = column
+            setattr(self, name, longer)

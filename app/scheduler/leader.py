@@ -1,0 +1,182 @@
+"""One leadership, from the epoch that was begun to its end: rounds without a pause, and the duties of each second.
+
+Input: the feed, an epoch, the settings. Output: commands and round records. Ends by an exception: `SteppedDown`
+when somebody else leads, errors of the log when a record could not be produced.
+"""
+
+import asyncio
+import logging
+import time
+from concurrent.futures import Executor
+
+from app.domain.rows import SettingsRow
+from app.log.admin import partition_count
+from app.log.producer import LogProducer
+from app.log.topics import ROUNDS
+from app.scheduler.assumptions import Outstanding
+from app.scheduler.expiry import ExpiryRules, clusters_with_runs, due_expiries
+from app.scheduler.feed import Feed
+from app.scheduler.last_rounds import last_tokens
+from app.scheduler.metrics import SchedulerMetrics
+from app.scheduler.options import SchedulerOptions
+from app.scheduler.pool_loop import Leading, PoolLoop, Restrictions
+from app.scheduler.pool_rules import pool_rules
+from app.scheduler.publisher import FaultSwitch, Publisher
+from app.scheduler.run_ids import RunIds
+from app.scheduler.settings_duty import settings_due
+from app.scheduler.silence import Silence
+from app.scheduler.takeover import Epoch
+
+DUTY_INTERVAL_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class SteppedDown(RuntimeError):
+    """another scheduler leads, or may"""
+
+
+class Leader:
+    """Made by `Leader.begin`; `run` goes on until the leadership ends."""
+
+    def __init__(
+        self,
+        options: SchedulerOptions,
+        feed: Feed,
+        epoch: Epoch,
+        leading: Leading,
+    ) -> None:
+        self._options, self._feed, self._epoch, self._leading = options, feed, epoch, leading
+        settings = options.scheduler
+        self._pools = [PoolLoop(pool, rules, feed.world, leading) for pool, rules in pool_rules(settings).items()]
+        self._silence = Silence(feed.world.clusters, feed.cluster_partitions, time.monotonic())
+        self._rules = ExpiryRules(
+            silent_s=settings.cluster_silent_expire_s,
+            unreported_s=settings.run_unreported_s,
+            age_max_s=settings.job_age_max_s,
+        )
+        self._restrictions = Restrictions(frozenset(), frozenset())
+        self._settings_sent: list[Outstanding] = []
+        feed.on_position = self._position_came
+
+    @classmethod
+    async def begin(
+        cls,
+        options: SchedulerOptions,
+        feed: Feed,
+        epoch: Epoch,
+        producer: LogProducer,
+        metrics: SchedulerMetrics,
+        executor: Executor,
+        fault: FaultSwitch,
+    ) -> "Leader":
+        """Prepares the first round. Raises errors of the log."""
+        partitions = await asyncio.to_thread(partition_count, options.bootstrap, ROUNDS)
+        publisher = Publisher(producer, epoch.number, epoch.assumptions, feed.world.state.jobs, partitions, fault)
+        leading = Leading(
+            epoch=epoch.number,
+            assumptions=epoch.assumptions,
+            publisher=publisher,
+            metrics=metrics,
+            new_id=RunIds(),
+            executor=executor,
+        )
+        leader = cls(options, feed, epoch, leading)
+        # The feed went on while the epoch began.
+        for partition in range(options.partitions):
+            leader._position_came(partition, feed.world.state.position(partition).offset)
+        if any(pool.limited for pool in leader._pools):
+            now_ms = time.time() * 1000
+            for pool_name, (tokens, started_ms) in (await last_tokens(options.bootstrap)).items():
+                for pool in leader._pools:
+                    if pool.pool == pool_name:
+                        pool.restore_tokens(tokens, (now_ms - started_ms) / 1000)
+        return leader
+
+    async def run(self) -> None:
+        """Leads. Raises SteppedDown, errors of the log."""
+        self._feed.changed.set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._rounds(), name="rounds")
+                group.create_task(self._duties(), name="duties")
+        except BaseExceptionGroup as errors:
+            rest = errors.split(SteppedDown)[1]
+            if rest is None:
+                raise SteppedDown(str(errors.exceptions[0])) from None
+            # A produce that failed stands beside it; it weighs more.
+            raise
+        finally:
+            self._feed.on_position = None
+
+    async def _rounds(self) -> None:
+        interval_s = self._options.scheduler.round_interval_ms / 1000
+        pause_factor = 1 / self._options.scheduler.cpu_fraction_max - 1
+        while True:
+            await self._feed.changed.wait()
+            self._feed.changed.clear()
+            started_s, computed_s = time.monotonic(), 0.0
+            for pool in self._pools:
+                self._check_leading()
+                computed_s += await pool.run_round(self._restrict())
+            left_s = started_s + interval_s - time.monotonic()
+            await asyncio.sleep(max(left_s, computed_s * pause_factor, 0.0))
+
+    async def _duties(self) -> None:
+        publisher, assumptions = self._leading.publisher, self._leading.assumptions
+        while True:
+            self._check_leading()
+            now_s, state = time.monotonic(), self._feed.world.state
+            self._silence.tick(now_s, at_end=self._feed.at_end, relevant=clusters_with_runs(state))
+            due = due_expiries(state, self._silence, assumptions, self._rules, now_s)
+            if due:
+                await publisher.expiries(due)
+                for items in due.values():
+                    for each in items:
+                        self._leading.metrics.expired.labels(each.expiry.kind).inc()
+            await self._send_settings()
+            if self._restrict() != self._restrictions or any(pool.limited for pool in self._pools):
+                self._feed.changed.set()
+            self._count()
+            await asyncio.sleep(DUTY_INTERVAL_S)
+
+    async def _send_settings(self) -> None:
+        """Lets every partition decide by this leader's settings."""
+        self._settings_sent = [each for each in self._settings_sent if not self._is_decided(each)]
+        waiting = {each.partition for each in self._settings_sent}
+        settings = self._options.scheduler
+        wanted = SettingsRow(
+            version=0, max_attempts=settings.max_attempts, client_id_retention_ms=settings.client_id_retention_ms
+        )
+        due = settings_due(self._feed.world.state, wanted)
+        if due and not waiting:
+            self._settings_sent += await self._leading.publisher.settings(due)
+            log.info("settings of version %d go to partitions %s", next(iter(due.values())).version, sorted(due))
+
+    def _is_decided(self, command: Outstanding) -> bool:
+        return 0 <= command.offset <= self._feed.world.state.position(command.partition).offset
+
+    def _restrict(self) -> Restrictions:
+        now_s, clusters = time.monotonic(), self._feed.world.clusters.by_name.values()
+        idle_s, assumptions = self._options.scheduler.cluster_silent_idle_s, self._leading.assumptions
+        self._restrictions = Restrictions(
+            idle=frozenset(cluster.name for cluster in clusters if now_s - cluster.heard_s > idle_s),
+            closed=frozenset(p for p in range(self._options.partitions) if assumptions.closed(p, now_s)),
+        )
+        return self._restrictions
+
+    def _check_leading(self) -> None:
+        highest = max(self._feed.highest_claim, self._feed.world.state.highest_epoch)
+        if highest > self._epoch.number:
+            raise SteppedDown(f"epoch {highest} was begun, this leader's is {self._epoch.number}")
+
+    def _position_came(self, partition: int, offset: int) -> None:
+        if self._leading.assumptions.advanced(partition, offset, time.monotonic()):
+            self._feed.changed.set()
+
+    def _count(self) -> None:
+        metrics = self._leading.metrics
+        metrics.undecided.set(len(self._leading.assumptions.undecided()))
+        metrics.silent_clusters.set(len(self._restrictions.idle))
+        for state, number in self._feed.world.state.counts().items():
+            metrics.jobs.labels(state).set(number)
