@@ -110,8 +110,8 @@ class StopData(Struct, frozen=True, kw_only=True):
 
 
 class Block(Struct, frozen=True, kw_only=True):
-    """The events of one job set in this record. incarnation: offset of the queue's creation; body: Avro array of
-    Event, without framing."""
+    """The events of one job set in this record. incarnation: offset of the queue's creation; body: framed Avro array
+    of Event (the version of its schema is its own)."""
 
     queue: str
     incarnation: int
