@@ -1,0 +1,67 @@
+"""A pod of a fake cluster in memory, and how it looks at a given time."""
+
+from dataclasses import dataclass
+
+from app.executor.fake_cluster.records import CreatedLine, DeletedLine
+from app.executor.fake_cluster.timeline import Timeline, containers_at, next_change_ms, phase_at, stopped, timeline_of
+from app.executor.kubernetes import Pod, RunOfPod
+from app.executor.pod_object import run_of_pod
+from app.pods.quantity import Resources, resources_of
+
+
+@dataclass(slots=True, kw_only=True)
+class FakePod:
+    """life: without deletion. holds_room: its node's room is booked for it."""
+
+    line: CreatedLine
+    life: Timeline
+    run: RunOfPod | None
+    requests: Resources
+    deleted: DeletedLine | None = None
+    holds_room: bool = False
+
+    @classmethod
+    def of(cls, line: CreatedLine, deleted: DeletedLine | None = None) -> "FakePod":
+        """The pod of a journal line; everything about it follows from that line."""
+        life = timeline_of(line.script, line.at, line.refused, line.refused_message)
+        run = run_of_pod(line.name, line.labels, line.annotations)
+        return cls(line=line, life=life, run=run, requests=resources_of(line.requests), deleted=deleted)
+
+    @property
+    def current(self) -> Timeline:
+        return self.life if self.deleted is None else stopped(self.life, self.deleted.gone)
+
+    def is_gone(self, now_ms: int) -> bool:
+        return self.deleted is not None and self.deleted.gone <= now_ms
+
+    def room_until_ms(self) -> int | None:
+        """When it stops to hold room; None = not by itself."""
+        return self.current.end_ms
+
+    def next_change_ms(self, now_ms: int) -> int | None:
+        """When it looks different next."""
+        times = [next_change_ms(self.current, now_ms)]
+        if self.deleted is not None and self.deleted.gone > now_ms:
+            times.append(self.deleted.gone)
+        return min((time for time in times if time is not None), default=None)
+
+    def seen_at(self, now_ms: int) -> Pod:
+        """The pod as the API server shows it."""
+        life = self.current
+        ended = life.end_ms is not None and life.end_ms <= now_ms
+        return Pod(
+            namespace=self.line.namespace,
+            name=self.line.name,
+            uid=self.line.uid,
+            run=self.run,
+            node=self.line.node,
+            phase=phase_at(life, now_ms),
+            reason=life.reason if ended else None,
+            message=life.message if ended else None,
+            created_ms=self.line.at,
+            deletion_ms=None if self.deleted is None else self.deleted.at,
+            grace_seconds=self.line.script.grace_seconds,
+            priority=self.line.priority,
+            requests=self.requests,
+            containers=containers_at(life, now_ms),
+        )

@@ -1,0 +1,200 @@
+"""What a pod of a fake cluster does: its spec, read by this table. Pure; the result is all that its phase depends on.
+
+| spec | what happens |
+|---|---|
+| `sleep N` (`5`, `0.5`, `10s`, `2m`, `1h`, `infinity`; several add up) | runs that long, exit 0 |
+| `exit N`, `true`, `false`, `:` | ends at once with that code, 0, 1, 0 |
+| `echo`, `printf`, `ls`, `cat`, `date`, `env`, `pwd`, `hostname` … | ends at once, exit 0 |
+| `sh -c "…"` (also bash, ash, dash; `-ec`, `-lc`) | the commands one after the other; `;`, newline, `&&` and `||` as in
+  a shell; `exit` ends it |
+| any other command, or none (the image's own) | runs `default_run_ms`, exit 0 |
+| image `…/unknown…` or tag `:missing` | never starts: ErrImagePull, then ImagePullBackOff "not found" |
+| image `…/unreachable…` | never starts: ImagePullBackOff "connection refused" |
+| image with upper case or blanks | never starts: InvalidImageName |
+| several containers | begin together; the pod ends when all have ended, Failed if any code is not 0 |
+| init containers | run before, one after the other; the first that fails ends the pod; sidecars (restartPolicy Always)
+  are ignored |
+| `activeDeadlineSeconds` | the pod fails with DeadlineExceeded when it is over |
+| namespace `missing…` | the create is refused: no such namespace |
+| annotation `fake-cluster/NAME` (or `argosy.io/fake-NAME`) | `start-delay-ms`, `stop-delay-ms`, `run-ms`, `exit-code`
+  replace what was read |
+"""
+
+import re
+import shlex
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from app.executor.fake_cluster.spec import FakeClusterSpec
+from app.pods.tree import ContainerSite, container_sites, mapping, sequence, text
+
+ANNOTATION_PREFIXES = ("fake-cluster/", "argosy.io/fake-")
+FOREVER_MS = 10 * 365 * 86_400_000
+KILLED_EXIT_CODE = 137
+TERMINATED_EXIT_CODE = 143
+
+_SHELLS = frozenset({"sh", "bash", "ash", "dash"})
+_AT_ONCE = frozenset(
+    {"echo", "printf", "ls", "cat", "date", "env", "pwd", "hostname", "whoami", "uname", "id", "mkdir", "touch"}
+)
+_DURATION = re.compile(r"^(\d+(?:\.\d*)?|\.\d+)([smhd]?)$")
+_UNIT_MS = {"": 1_000, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SEPARATORS = re.compile(r"(&&|\|\||;|\n)")
+_IMAGE = re.compile(r"^[a-z0-9][a-z0-9._/:@-]*$")
+_COMMANDS_MAX = 1_000
+
+
+class ContainerScript(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one container does: runs for run_ms, then ends with exit_code; or, with a waiting reason, never starts."""
+
+    name: str
+    init: bool = False
+    run_ms: int = 0
+    exit_code: int = 0
+    waiting: str = ""
+    message: str = ""
+
+
+class PodScript(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a pod does. deadline_ms: from its start, 0 = none."""
+
+    containers: tuple[ContainerScript, ...]
+    start_delay_ms: int = 0
+    stop_delay_ms: int = 0
+    grace_seconds: int = 30
+    deadline_ms: int = 0
+
+
+def read_script(pod_spec: Mapping[str, object], annotations: Mapping[str, str], cluster: FakeClusterSpec) -> PodScript:
+    """The script of a pod spec. Whatever the table does not know is passed over: a fake cluster refuses nothing that
+    it understands."""
+    override = _Overrides(annotations)
+    containers = tuple(_container(site, override, cluster) for site in container_sites(pod_spec) if not site.sidecar)
+    deadline_s = pod_spec.get("activeDeadlineSeconds")
+    grace_s = pod_spec.get("terminationGracePeriodSeconds")
+    return PodScript(
+        containers=containers,
+        start_delay_ms=override.number("start-delay-ms", cluster.start_delay_ms),
+        stop_delay_ms=override.number("stop-delay-ms", cluster.stop_delay_ms),
+        grace_seconds=grace_s if isinstance(grace_s, int) and grace_s >= 0 else 30,
+        deadline_ms=deadline_s * 1_000 if isinstance(deadline_s, int) and deadline_s > 0 else 0,
+    )
+
+
+class _Overrides:
+    """Annotations that replace what was read."""
+
+    def __init__(self, annotations: Mapping[str, str]) -> None:
+        self._values: dict[str, int] = {}
+        for key, value in annotations.items():
+            for prefix in ANNOTATION_PREFIXES:
+                if key.startswith(prefix) and value.isascii() and value.isdigit() and len(value) < 12:
+                    self._values[key.removeprefix(prefix)] = int(value)
+
+    def number(self, name: str, default: int) -> int:
+        return self._values.get(name, default)
+
+
+def _container(site: ContainerSite, override: _Overrides, cluster: FakeClusterSpec) -> ContainerScript:
+    name = text(site.node.get("name")) or f"{site.list_name}-{site.position}"
+    image = text(site.node.get("image"))
+    waiting, message = _image_trouble(image)
+    if waiting:
+        return ContainerScript(name=name, init=site.initial, waiting=waiting, message=message)
+    words = [word for field in ("command", "args") for word in sequence(site.node.get(field)) if isinstance(word, str)]
+    run_ms, exit_code = _program(words, cluster.default_run_ms)
+    if not site.initial:
+        run_ms, exit_code = override.number("run-ms", run_ms), override.number("exit-code", exit_code)
+    return ContainerScript(name=name, init=site.initial, run_ms=min(run_ms, FOREVER_MS), exit_code=exit_code & 0xFF)
+
+
+def _image_trouble(image: str) -> tuple[str, str]:
+    repository, _, tag = image.rpartition(":")
+    if (tag == "missing" and repository) or "/unknown" in image:
+        return "ImagePullBackOff", f'Back-off pulling image "{image}": manifest unknown: not found'
+    if "/unreachable" in image:
+        return "ImagePullBackOff", f'Back-off pulling image "{image}": dial tcp: connection refused'
+    if not _IMAGE.match(image):
+        return "InvalidImageName", f'Failed to apply default image tag "{image}": invalid reference format'
+    return "", ""
+
+
+def _program(words: list[str], default_run_ms: int) -> tuple[int, int]:
+    """(run time in ms, exit code) of a command line."""
+    if not words:
+        return default_run_ms, 0
+    name = words[0].rpartition("/")[2]
+    if name in _SHELLS and len(words) > 2 and words[1].startswith("-") and words[1].endswith("c"):
+        return _shell(words[2], default_run_ms)
+    run_ms, exit_code, _ = _command(words, default_run_ms)
+    return run_ms, exit_code
+
+
+def _shell(script: str, default_run_ms: int) -> tuple[int, int]:
+    """Commands one after the other; `&&` and `||` skip what a shell would skip."""
+    run_ms, exit_code, joined_by = 0, 0, ";"
+    for part in _SEPARATORS.split(script)[: 2 * _COMMANDS_MAX]:
+        if part == "\n" and joined_by in ("&&", "||"):
+            continue
+        if part in ("&&", "||", ";", "\n"):
+            joined_by = part
+            continue
+        words = _words(part)
+        if not words:
+            continue
+        if (joined_by == "&&" and exit_code) or (joined_by == "||" and not exit_code):
+            continue
+        took_ms, exit_code, ends = _command(words, default_run_ms, before=exit_code)
+        joined_by = ";"
+        run_ms += took_ms
+        if ends:
+            break
+    return run_ms, exit_code
+
+
+def _words(part: str) -> list[str]:
+    try:
+        return shlex.split(part, comments=True)
+    except ValueError:
+        return part.split()
+
+
+def _command(words: list[str], default_run_ms: int, before: int = 0) -> tuple[int, int, bool]:
+    """(run time in ms, exit code, whether it ends the shell) of one simple command."""
+    name = words[0].rpartition("/")[2]
+    if name == "exec" and len(words) > 1:
+        run_ms, exit_code, _ = _command(words[1:], default_run_ms)
+        return run_ms, exit_code, True
+    if name == "exit":
+        code = int(words[1]) & 0xFF if len(words) > 1 and words[1].isascii() and words[1].isdigit() else before
+        return 0, code, True
+    if name == "sleep":
+        return _sleep(words[1:])
+    if name in ("true", ":"):
+        return 0, 0, False
+    if name == "false":
+        return 0, 1, False
+    return (0 if name in _AT_ONCE else default_run_ms), 0, False
+
+
+def _sleep(durations: list[str]) -> tuple[int, int, bool]:
+    total_ms = 0
+    for duration in durations:
+        if duration in ("infinity", "inf"):
+            return FOREVER_MS, 0, False
+        found = _DURATION.match(duration)
+        if found is None or len(found[1]) > 12:
+            return 0, 1, False
+        total_ms += round(float(found[1]) * _UNIT_MS[found[2]])
+    return total_ms, 0 if durations else 1, False
+
+
+def image_pull_reason(script: ContainerScript, since_ms: int) -> str:
+    """The kubelet says ErrImagePull first, and ImagePullBackOff once it has tried twice."""
+    return "ErrImagePull" if script.waiting == "ImagePullBackOff" and since_ms < 1_000 else script.waiting
+
+
+def pod_spec_of(body: Mapping[str, object]) -> Mapping[str, object]:
+    """The spec of a pod object."""
+    return mapping(body.get("spec"))
