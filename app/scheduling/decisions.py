@@ -3,7 +3,7 @@
 A list of a million waiting jobs costs five bytes each here; texts are made on demand (decisions_file.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -67,6 +67,12 @@ class Reason(IntEnum):
     """More than `lookback` jobs of its queue stood before it."""
     DECISION_BUDGET = 8
     """The round ended (decisionBudget) before its turn."""
+    GANG_INCOMPLETE = 9
+    """Members of its gang are missing."""
+    BURST_TOO_SMALL = 10
+    """Its gang is larger than a limiter can ever hold tokens."""
+    OUTRANKED = 11
+    """It was placed, and lost its place in the same round to jobs of a higher priority."""
 
     @property
     def text(self) -> str:
@@ -149,6 +155,7 @@ class Explanation:
     """Why no node took a shape, as things stood at the end of the round.
 
     `nodes`: number of nodes by the first thing that speaks against them; the numbers sum to the nodes of the round.
+    Nodes that nothing speaks against ("has room") gained room after the shape had its turn, or lack it for a gang.
     `shortfall`: base units by resource that are missing on the node (allowed by all but room) that has most of it.
     """
 
@@ -184,7 +191,7 @@ class Decisions:
     preempted: Preempted
     shares: QueueShares
     unschedulable: Unschedulable
-    explanations: tuple[Explanation, ...]
+    explanations: Sequence[Explanation]
     quarantined: tuple[Quarantined, ...]
     tokens: float | None
     rejected: tuple[Rejected, ...]

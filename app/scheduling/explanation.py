@@ -3,20 +3,21 @@
 Worked out after the round, for a bounded number of shapes, from the room that is left then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
 from app.scheduling.decisions import Explanation
+from app.scheduling.levels import CROSS_POOL_PRIORITY, Levels
 from app.scheduling.node_matches import NodeMatcher
 from app.scheduling.nodes import HOME_POOL
-from app.scheduling.placement import ClusterLimits, Room
 from app.scheduling.quarantine import Admission
 from app.scheduling.resources import Bool, Int64
 from app.scheduling.round import NOT_FLOATING, Round
 
 INVALID = "invalid"
-OTHER_POOL = "other pool"
 UNSCHEDULABLE = "unschedulable"
 CLUSTER_CORDONED = "cluster cordoned"
 CLUSTER_FULL = "cluster has too many unacknowledged runs"
@@ -26,21 +27,31 @@ NODE_AFFINITY = "node affinity"
 AVOIDED = "avoided"
 OVERCOMMITTED = "overcommitted"
 INSUFFICIENT = "insufficient "
+HAS_ROOM = "has room"
 EXPLANATIONS_MAX = 100
 """Shapes explained in one round; of more, those with the most waiting jobs."""
 
+Explain = Callable[[int, tuple[int, ...]], Explanation]
 Against = Sequence[tuple[str, Bool]]
 """Reasons in the order in which they are looked at, each with the nodes (bool by node) that it holds for."""
 
 
-def closed_nodes(round_: Round, admission: Admission, limits: ClusterLimits) -> Against:
-    """What speaks against nodes whatever the job is."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What is free by level: int64 (L, N, R) in units of `unit` (R,) base units; `indexed` columns come first."""
+
+    free: Int64
+    unit: Int64
+    indexed: tuple[int, ...]
+    levels: Levels
+
+
+def closed_nodes(round_: Round, admission: Admission, full: Bool) -> Against:
+    """What speaks against nodes whatever the job is. `full`: bool by cluster, at its limit."""
     nodes, clusters = round_.nodes, round_.clusters
     cordoned = np.array([cluster.cordoned for cluster in clusters], np.bool_)
-    full = np.array([limits.is_full(index) for index in range(len(clusters))], np.bool_)
     return [
         (INVALID, ~admission.node_valid),
-        (OTHER_POOL, nodes.pool != HOME_POOL),
         (UNSCHEDULABLE, nodes.unschedulable),
         (CLUSTER_CORDONED, cordoned[nodes.cluster]),
         (CLUSTER_FULL, full[nodes.cluster]),
@@ -70,35 +81,75 @@ def explain_shape(
             counts[name] = counts.get(name, 0) + number
             left[against] = False
 
-    for name, against in (*closed, *_static(round_, shape, avoid, matcher)):
+    spec = round_.shapes.specs[shape]
+    level, tolerated = _levels(round_, shape, matcher, room.levels)
+    avoided = np.zeros(len(round_.nodes), np.bool_)
+    avoided[list(avoid)] = True
+    static = [
+        (TAINT, ~tolerated),
+        (NODE_SELECTOR, ~matcher.selected(spec)),
+        (NODE_AFFINITY, ~matcher.affine(spec)),
+        (AVOIDED, avoided),
+    ]
+    for name, against in (*closed, *static):
         strike(name, against)
-    overcommitted: Bool = np.any(room.free < 0, axis=0)
-    strike(OVERCOMMITTED, overcommitted)
-    allowed = left.copy()
+    allowed = np.flatnonzero(left)
+    free = np.zeros((len(round_.nodes), len(round_.resources.names)), np.int64)
+    free[allowed] = room.free[level[allowed], allowed]
+    strike(OVERCOMMITTED, np.any(free < 0, axis=1))
     shortfall: dict[str, int] = {}
     others = (column for column in range(len(round_.resources.names)) if column not in room.indexed)
     for column in (*room.indexed, *others):
         amount = int(requests[shape, column])
         if not amount or round_.floating[column] != NOT_FLOATING:
             continue
-        name, free = round_.resources.names[column], room.free[column]
-        if allowed.any() and amount > (most := int(free[allowed].max())):
-            shortfall[name] = amount - most
-        strike(f"{INSUFFICIENT}{name}", free < amount)
+        name, of_column = round_.resources.names[column], free[:, column] * int(room.unit[column])
+        most = int(of_column[allowed].max()) if len(allowed) else amount
+        if amount > most:
+            shortfall[name] = amount - max(most, 0)
+        strike(f"{INSUFFICIENT}{name}", of_column < amount)
+    strike(HAS_ROOM, left.copy())
     return Explanation(nodes=counts, shortfall=shortfall)
 
 
-def _static(round_: Round, shape: int, avoid: tuple[int, ...], matcher: NodeMatcher) -> Against:
-    """What does not depend on room. A taint counts when the job tolerates it neither at home nor away."""
-    spec = round_.shapes.specs[shape]
+def _levels(round_: Round, shape: int, matcher: NodeMatcher, levels: Levels) -> tuple[Int64, Bool]:
+    """The level at which each node would take the shape, and whether its taints are tolerated there."""
+    ways = matcher.ways(round_.shapes.specs[shape], round_.classes[int(round_.shapes.priority_class[shape])])
+    abroad: Bool = round_.nodes.pool != HOME_POOL
+    level = np.zeros(len(round_.nodes), np.int64)
     tolerated = np.zeros(len(round_.nodes), np.bool_)
-    for tolerations, _ in matcher.ways(spec, round_.classes[int(round_.shapes.priority_class[shape])]):
-        tolerated |= matcher.tolerated(tolerations)
-    avoided = np.zeros(len(round_.nodes), np.bool_)
-    avoided[list(avoid)] = True
-    return [
-        (TAINT, ~tolerated),
-        (NODE_SELECTOR, ~matcher.selected(spec)),
-        (NODE_AFFINITY, ~matcher.affine(spec)),
-        (AVOIDED, avoided),
-    ]
+    for tolerations, priority in reversed(ways):
+        mask = matcher.tolerated(tolerations) & ~abroad
+        level[mask] = levels.of([priority])[0]
+        tolerated |= mask
+    if abroad.any():
+        mask = matcher.tolerated(ways[0][0]) & abroad
+        level[mask] = levels.of([CROSS_POOL_PRIORITY])[0]
+        tolerated |= mask
+    return level, tolerated
+
+
+class Explanations(Sequence[Explanation]):
+    """Explanations that are worked out when they are asked for: most never are."""
+
+    def __init__(self, subjects: Sequence[tuple[int, tuple[int, ...]]], explain: Explain) -> None:
+        self._subjects = subjects
+        self._explain = explain
+        self._known: dict[int, Explanation] = {}
+
+    def __len__(self) -> int:
+        return len(self._subjects)
+
+    @overload
+    def __getitem__(self, index: int) -> Explanation: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Explanation]: ...
+    def __getitem__(self, index: int | slice) -> Explanation | Sequence[Explanation]:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(len(self)))]
+        at = index + len(self) if index < 0 else index
+        if not 0 <= at < len(self):
+            raise IndexError(index)
+        if at not in self._known:
+            self._known[at] = self._explain(*self._subjects[at])
+        return self._known[at]

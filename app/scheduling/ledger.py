@@ -11,7 +11,7 @@ import numpy as np
 
 from app.scheduling.nodes import HOME_POOL
 from app.scheduling.quarantine import Admission, floating_columns
-from app.scheduling.resources import AMOUNT_MAX, Bool, Int64, exact_sums, exact_total
+from app.scheduling.resources import Bool, Int64, exact_sums, exact_total
 from app.scheduling.round import Round
 from app.scheduling.shares import CostModel, Shares, fair_shares
 
@@ -41,27 +41,6 @@ class Ledger:
         return fair_shares(weights, [self.demand_cost[queue] for queue in self.active])
 
 
-def free_room(round_: Round, admission: Admission) -> Int64:
-    """int64 (N, R): capacity less held less every run; negative where a node is over-committed.
-
-    Floating resources are not of nodes: 0.
-    """
-    jobs = round_.jobs
-    rows = np.flatnonzero(admission.holding)
-    nodes = jobs.run_node[rows]
-    shapes = jobs.shape[rows]
-    free = np.zeros((len(round_.nodes), len(round_.resources.names)), np.int64)
-    floating = floating_columns(round_)
-    for column in np.flatnonzero(~floating).tolist():
-        requests = admission.requests[:, column]
-        capacity = np.clip(round_.nodes.capacity[:, column], 0, AMOUNT_MAX)
-        # Sums above 2^53 may round, but are above any capacity then: the clip keeps them a deficit.
-        used = np.bincount(nodes, weights=requests[shapes], minlength=len(round_.nodes))
-        held = np.clip(round_.nodes.held[:, column], 0, AMOUNT_MAX)
-        free[:, column] = capacity - held - np.minimum(used, AMOUNT_MAX).astype(np.int64)
-    return free
-
-
 def floating_left(round_: Round, admission: Admission) -> list[int]:
     """By column: what is left of floating resources (negative when too much is in use), 0 for resources of nodes."""
     rows = np.flatnonzero(admission.holding)
@@ -71,11 +50,11 @@ def floating_left(round_: Round, admission: Admission) -> list[int]:
 
 
 def placeable_nodes(round_: Round, admission: Admission) -> Bool:
-    """bool by node: valid, of this pool, not cordoned and in no cordoned cluster."""
+    """bool by node: valid, not cordoned and in no cordoned cluster; of this pool or another that it may use."""
     cordoned = np.array([cluster.cordoned for cluster in round_.clusters], np.bool_)
     in_cordoned = cordoned[round_.nodes.cluster] if len(cordoned) else np.zeros(len(round_.nodes), np.bool_)
     nodes = round_.nodes
-    mask: Bool = admission.node_valid & (nodes.pool == HOME_POOL) & ~nodes.unschedulable & ~in_cordoned
+    mask: Bool = admission.node_valid & ~nodes.unschedulable & ~in_cordoned
     return mask
 
 

@@ -1,6 +1,10 @@
-"""The order of waiting jobs inside their queues: class priority desc, priority asc, submit time asc, id asc."""
+"""The order of jobs inside their queues, and what follows from it for the loop.
 
-from dataclasses import dataclass
+Waiting: class priority desc, priority asc, submit time asc, id asc. Running jobs order by their start before the
+submit time; in the repair by level first, and running jobs before those of this round.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,36 +13,73 @@ from app.scheduling.resources import Bool, Int32, Int64
 from app.scheduling.round import Round
 
 _WORD_BYTES = 8
+_PACKED_BITS = 62
+Column = Int64 | Int32
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueOrders:
-    """Waiting jobs in order: those of queue q are jobs[start[q]:start[q + 1]] (int64 indices of jobs)."""
-
-    jobs: Int64
-    start: Int64
-
-    def of(self, queue: int) -> Int64:
-        """The jobs of one queue, first come first."""
-        return self.jobs[int(self.start[queue]) : int(self.start[queue + 1])]
-
-
-def queue_orders(round_: Round, waiting: Bool) -> QueueOrders:
-    """Sorts the jobs of the mask `waiting` (bool by job; of listed queues and known classes)."""
-    jobs = round_.jobs
-    rows = np.flatnonzero(waiting)
+def class_priorities(round_: Round, rows: Int64) -> Int64:
+    """The class priority of these jobs (of known classes)."""
     priorities = np.array([priority_class.priority for priority_class in round_.classes], np.int64)
-    queue = jobs.queue[rows]
-    if len(rows):
-        class_priority = priorities[round_.shapes.priority_class[jobs.shape[rows]]]
-        keys: tuple[Int64 | Int32, ...] = (jobs.submitted[rows], jobs.priority[rows], -class_priority, queue)
-        order = np.lexsort(keys)
-        rows = _sort_ties(rows[order], [key[order] for key in keys], jobs.id)
-    counts = np.bincount(queue, minlength=len(round_.queues))
-    return QueueOrders(jobs=rows, start=np.concatenate(([0], np.cumsum(counts))).astype(np.int64))
+    result: Int64 = priorities[round_.shapes.priority_class[round_.jobs.shape[rows]]] if len(rows) else rows
+    return result
 
 
-def _sort_ties(rows: Int64, keys: list[Int64 | Int32], ids: npt.NDArray[np.bytes_]) -> Int64:
+def waiting_order(round_: Round, waiting: Bool) -> Int64:
+    """The jobs of the mask, queue by queue, each in order (of listed queues and known classes)."""
+    jobs, rows = round_.jobs, np.flatnonzero(waiting)
+    keys = [jobs.queue[rows], -class_priorities(round_, rows), jobs.priority[rows], jobs.submitted[rows]]
+    return in_order(rows, keys, jobs.id)
+
+
+def running_order(round_: Round, rows: Int64) -> Int64:
+    """These running jobs, queue by queue, each in order."""
+    jobs = round_.jobs
+    keys = [jobs.queue[rows], -class_priorities(round_, rows), jobs.priority[rows]]
+    return in_order(rows, [*keys, jobs.run_started[rows], jobs.submitted[rows]], jobs.id)
+
+
+def repair_order(round_: Round, rows: Int64, level: Int32, fresh: npt.NDArray[np.uint8]) -> Int64:
+    """These jobs, running or placed in this round, queue by queue; `level` and `fresh` by job."""
+    jobs = round_.jobs
+    started = np.where(fresh[rows] > 0, 0, jobs.run_started[rows])
+    keys = [jobs.queue[rows], -level[rows].astype(np.int64), fresh[rows].astype(np.int64)]
+    keys += [-class_priorities(round_, rows), jobs.priority[rows], started, jobs.submitted[rows]]
+    return in_order(rows, keys, jobs.id)
+
+
+def in_order(rows: Int64, keys: Sequence[Column], ids: npt.NDArray[np.bytes_]) -> Int64:
+    """`rows` by these keys, the most significant first, then by id."""
+    if not len(rows):
+        return rows
+    packed = _packed(keys)
+    order = np.lexsort(tuple(reversed(keys))) if packed is None else np.argsort(packed, kind="stable")
+    compared = [packed] if packed is not None else list(keys)
+    return _sort_ties(rows[order], [key[order] for key in compared], ids)
+
+
+def _packed(keys: Sequence[Column]) -> Int64 | None:
+    """All keys in one number, when they are small enough."""
+    bits, parts = 0, []
+    for key in reversed(keys):
+        least, most = int(key.min()), int(key.max())
+        if least == most:
+            continue
+        parts.append((key, least, bits))
+        bits += (most - least).bit_length()
+        if bits > _PACKED_BITS:
+            return None
+    packed = np.zeros(len(keys[0]), np.int64)
+    for key, least, shift in parts:
+        packed += (key.astype(np.int64) - least) << shift
+    return packed
+
+
+def queue_starts(queue: Int32, count: int) -> Int64:
+    """Where each queue begins in a list that is ordered by queue: `count` + 1 positions."""
+    return np.concatenate(([0], np.cumsum(np.bincount(queue, minlength=count)))).astype(np.int64)
+
+
+def _sort_ties(rows: Int64, keys: Sequence[Column], ids: npt.NDArray[np.bytes_]) -> Int64:
     """Ids are compared only inside runs of otherwise equal jobs: comparing bytes is the dear part of a sort."""
     same = np.ones(len(rows) - 1, np.bool_)
     for key in keys:

@@ -9,18 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.scheduling.decisions import NO_JOB, Quarantined
-from app.scheduling.jobs import NO_GANG, NO_NODE
+from app.scheduling.jobs import NO_NODE
 from app.scheduling.resources import AMOUNT_MAX, Bool, Int64
 from app.scheduling.round import NOT_FLOATING, Round
-
-GANGS_NOT_SUPPORTED = "gangs are not supported yet"
+from app.scheduling.units import Gangs, gangs_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
     """`running`, `waiting`: bool by job, those that take part. `holding`: bool by job, runs that hold room on a node.
 
-    `node_valid`: bool by node. `requests`: int64 (S, R), requests with negative amounts taken as 0.
+    `gangs`: who belongs together. `node_valid`: bool by node. `requests`: int64 (S, R), requests with negative amounts taken as 0.
     """
 
     running: Bool
@@ -29,6 +28,7 @@ class Admission:
     node_valid: Bool
     requests: Int64
     quarantined: tuple[Quarantined, ...]
+    gangs: Gangs
 
 
 def admit(round_: Round) -> Admission:
@@ -42,8 +42,10 @@ def admit(round_: Round) -> Admission:
     waiting = ~jobs.running
     queue_unknown = waiting & (jobs.queue < 0)
     node_unknown = jobs.running & (jobs.run_node < 0)
-    in_gang = waiting & (jobs.gang != NO_GANG)
-    bad = requests_bad | class_unknown | queue_unknown | node_unknown | in_gang
+    bad = requests_bad | class_unknown | queue_unknown | node_unknown
+    gangs, refused = gangs_of(round_, waiting & ~bad)
+    gang_reason = dict(refused)
+    bad[list(gang_reason)] = True
     quarantined = [_node_entry(round_, node, node_faults[node]) for node in np.flatnonzero(node_faulty).tolist()]
     for job in np.flatnonzero(bad).tolist():
         shape = int(jobs.shape[job])
@@ -56,7 +58,7 @@ def admit(round_: Round) -> Admission:
         elif node_unknown[job]:
             reason = f"runs on the unknown node {round_.unknown_name(int(jobs.run_node[job]))!r}"
         else:
-            reason = GANGS_NOT_SUPPORTED
+            reason = gang_reason[job]
         quarantined.append(Quarantined(job=job, node=NO_NODE, reason=reason))
     return Admission(
         running=jobs.running & ~bad,
@@ -65,6 +67,7 @@ def admit(round_: Round) -> Admission:
         node_valid=~node_faulty,
         requests=np.clip(shapes.requests, 0, AMOUNT_MAX),
         quarantined=tuple(quarantined),
+        gangs=gangs,
     )
 
 

@@ -1,124 +1,155 @@
-"""The submit check: would a job fit the pool if it were alone in it? Else it can never be scheduled as things are.
+"""The submit check: would a job, or a gang, fit the pool if it were alone in it? Else it can never be scheduled.
 
 The pool is empty and nothing is cordoned here: what passes with time does not count against a job. What counts: taints,
-labels, the size of nodes, floating resources and the queue's limits.
+labels, the size of nodes, floating resources, the queue's limits, and limiters that never hold tokens for a gang.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
-from app.scheduling.decisions import (
-    Decisions,
-    Explanation,
-    Method,
-    QueueShares,
-    Reason,
-    Scheduled,
-    Unschedulable,
-    no_preemptions,
-)
-from app.scheduling.explanation import EXPLANATIONS_MAX, INVALID, OTHER_POOL, explain_shape
+from app.scheduling.compiler import Kernels
+from app.scheduling.decisions import Decisions, Explanation, Reason, Scheduled, Unschedulable, no_preemptions
+from app.scheduling.explanation import EXPLANATIONS_MAX, INVALID, Explanations, Room, explain_shape
+from app.scheduling.kernels.passes import UNDECIDED
 from app.scheduling.ledger import fraction_of
-from app.scheduling.node_matches import NodeMatcher
 from app.scheduling.nodes import HOME_POOL
-from app.scheduling.placement import NOWHERE, Finder, Room, needs_of
-from app.scheduling.quarantine import Admission, floating_columns
-from app.scheduling.resources import exact_total
-from app.scheduling.round import NOT_FLOATING, Round
+from app.scheduling.outcome import queue_shares
+from app.scheduling.quarantine import floating_columns
+from app.scheduling.resources import Int64, exact_total
+from app.scheduling.round import Round
+from app.scheduling.round_state import Figures, Prepared, prepare, representatives
+from app.scheduling.units import Units
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Verdict:
-    """node: where it would stand, or NOWHERE and then why."""
-
-    node: int = NOWHERE
-    priority: int = 0
-    method: Method = Method.FREE
-    reason: Reason = Reason.NO_NODE_FITS
-    explanation: int = -1
-
-
-class SubmitCheck:
-    """Judges the waiting jobs of a round, each alone; the same question is answered once."""
-
-    def __init__(self, round_: Round, admission: Admission, indexed: tuple[int, ...]) -> None:
-        self._round = round_
-        self._requests = admission.requests
-        nodes = round_.nodes
-        at_home = admission.node_valid & (nodes.pool == HOME_POOL)
-        floating = floating_columns(round_)
-        totals = exact_total(nodes.capacity[at_home])
-        self._totals = [round_.floating[c] if floating[c] else total for c, total in enumerate(totals)]
-        free = np.where(floating, 0, np.clip(nodes.capacity, 0, None))
-        self._room = Room(free, at_home, indexed, nodes.cluster)
-        self._matcher = NodeMatcher(nodes, round_.node_types)
-        self._closed = [(INVALID, ~admission.node_valid), (OTHER_POOL, nodes.pool != HOME_POOL)]
-        self._verdicts: dict[tuple[int, int, tuple[int, ...]], _Verdict] = {}
-        self._capped: dict[tuple[int, int], bool] = {}
-        self.explanations: list[Explanation] = []
-
-    def judge(self, queue: int, shape: int, avoid: tuple[int, ...]) -> _Verdict:
-        """The verdict on jobs of this queue and shape that avoid these nodes."""
-        key = (queue, shape, avoid)
-        verdict = self._verdicts.get(key)
-        if verdict is None:
-            verdict = self._verdicts[key] = self._judge(queue, shape, avoid)
-        return verdict
-
-    def _judge(self, queue: int, shape: int, avoid: tuple[int, ...]) -> _Verdict:
-        requests: list[int] = self._requests[shape].tolist()
-        of_class = self._round.classes[int(self._round.shapes.priority_class[shape])]
-        fractions = self._round.queues[queue].max_fraction_per_queue.get(of_class.name, of_class.max_fraction_per_queue)
-        if any(requests[c] > limit for c, limit in fraction_of(fractions, self._totals, self._round)):
-            return _Verdict(reason=Reason.QUEUE_RESOURCE_LIMIT)
-        floating = self._round.floating
-        if any(a > floating[c] for c, a in enumerate(requests) if floating[c] != NOT_FLOATING):
-            return _Verdict(reason=Reason.FLOATING_RESOURCES)
-        spec = self._round.shapes.specs[shape]
-        needs, _ = needs_of(requests, floating)
-        for way, (allowed, priority) in enumerate(self._matcher.placements(spec, of_class)):
-            node = Finder(self._room, needs, allowed).scan(avoid)
-            if node != NOWHERE:
-                return _Verdict(node=node, priority=priority, method=Method.AWAY if way else Method.FREE)
-        if len(self.explanations) == EXPLANATIONS_MAX:
-            return _Verdict()
-        self.explanations.append(
-            explain_shape(self._round, self._requests, shape, avoid, self._matcher, self._room, self._closed)
-        )
-        return _Verdict(explanation=len(self.explanations) - 1)
-
-
-def check_submissions(
-    round_: Round,
-    admission: Admission,
-    indexed: tuple[int, ...],
-    avoid: dict[int, tuple[int, ...]],
-    shares: QueueShares,
-) -> Decisions:
+def check_submissions(figures: Figures, kernels: Kernels) -> Decisions:
     """The decisions of a round with submitCheck: "scheduled" then means that the job would fit."""
-    check = SubmitCheck(round_, admission, indexed)
-    fits: list[tuple[int, int, int, int]] = []
-    fails: list[tuple[int, int, int]] = []
-    for job in np.flatnonzero(admission.waiting).tolist():
-        verdict = check.judge(int(round_.jobs.queue[job]), int(round_.jobs.shape[job]), avoid.get(job, ()))
-        if verdict.node != NOWHERE:
-            fits.append((job, verdict.node, verdict.priority, verdict.method))
-        else:
-            fails.append((job, verdict.reason, verdict.explanation))
-    placed, failed = np.array(fits, np.int64).reshape(-1, 4), np.array(fails, np.int64).reshape(-1, 3)
+    empty = emptied(figures)
+    prepared = prepare(empty, kernels)
+    state = prepared.state
+    offered = prepared.lists.waiting
+    asked, answer_of = _questions(empty.round, prepared, offered)
+    verdict = np.full(len(asked), UNDECIDED, np.int64)
+    kernels.check_alone(state, prepared.lists, asked, verdict)
+    units = Units(unit=state.unit, start=state.unit_ptr, jobs=state.unit_job.astype(np.int64))
+    fits: list[Int64] = []
+    reason = state.reason
+    places = _places(state.node[asked], state.level[asked], state.method[asked])
+    for at, job in enumerate(offered.tolist()):
+        answer = int(answer_of[at])
+        unit = int(units.unit[job])
+        members = np.array([job]) if unit < 0 else units.jobs[units.start[unit] : units.start[unit + 1]]
+        if verdict[answer] != UNDECIDED:
+            reason[members] = verdict[answer]
+            continue
+        place = (
+            places[answer : answer + 1]
+            if unit < 0
+            else _places(state.node[members], state.level[members], state.method[members])
+        )
+        fits.append(np.column_stack((members, place)))
+    placed = np.concatenate(fits) if fits else np.zeros((0, 4), np.int64)
+    placed[:, 2] = prepared.levels.priorities[placed[:, 2] - 1] if len(placed) else 0
+    fails = np.setdiff1d(np.flatnonzero(figures.admission.waiting), placed[:, 0])
+    shapes = figures.round.jobs.shape[fails]
+    unfit = reason[fails] == Reason.NO_NODE_FITS
+    subjects: dict[tuple[int, tuple[int, ...]], int] = {}
+    explanation = np.full(len(fails), -1, np.int32)
+    for at in np.flatnonzero(unfit).tolist():
+        job = int(fails[at])
+        avoid = tuple(state.avoid_node[state.avoid_ptr[job] : state.avoid_ptr[job + 1]].tolist())
+        key = (int(shapes[at]), avoid)
+        if key in subjects or len(subjects) < EXPLANATIONS_MAX:
+            explanation[at] = subjects.setdefault(key, len(subjects))
     return Decisions(
         scheduled=Scheduled.of(placed),
         preempted=no_preemptions(),
-        shares=shares,
-        unschedulable=Unschedulable(
-            job=failed[:, 0].astype(np.int32),
-            reason=failed[:, 1].astype(np.uint8),
-            explanation=failed[:, 2].astype(np.int32),
-        ),
-        explanations=tuple(check.explanations),
-        quarantined=admission.quarantined,
-        tokens=None if round_.limiter is None else round_.limiter.tokens,
+        shares=queue_shares(figures, None, None),
+        unschedulable=Unschedulable(job=fails.astype(np.int32), reason=reason[fails], explanation=explanation),
+        explanations=_explanations(empty, prepared, list(subjects)),
+        quarantined=figures.admission.quarantined,
+        tokens=None if figures.round.limiter is None else figures.round.limiter.tokens,
         rejected=(),
-        considered=len(fits) + len(fails),
+        considered=len(offered),
     )
+
+
+def emptied(figures: Figures) -> Figures:
+    """The same pool with nothing running, held or cordoned, and full buckets."""
+    round_, admission = figures.round, figures.admission
+    nobody = np.zeros(len(round_.jobs), np.bool_)
+    queues = tuple(
+        replace(
+            queue,
+            cordoned=False,
+            penalty={},
+            limiter=None if queue.limiter is None else replace(queue.limiter, tokens=queue.limiter.burst),
+        )
+        for queue in round_.queues
+    )
+    limiter = round_.limiter
+    limits = len(round_.jobs) + 1
+    empty = replace(
+        round_,
+        config=replace(round_.config, lookback=len(round_.jobs)),
+        limiter=None if limiter is None else replace(limiter, tokens=limiter.burst),
+        queues=queues,
+        clusters=tuple(
+            replace(c, cordoned=False, unacknowledged=0, unacknowledged_limit=limits) for c in round_.clusters
+        ),
+        nodes=replace(
+            round_.nodes,
+            held=np.zeros_like(round_.nodes.held),
+            unschedulable=np.zeros(len(round_.nodes), np.bool_),
+        ),
+    )
+    at_home = admission.node_valid & (round_.nodes.pool == HOME_POOL)
+    floating = floating_columns(round_)
+    totals = exact_total(round_.nodes.capacity[at_home])
+    totals = [round_.floating[c] if floating[c] else total for c, total in enumerate(totals)]
+    caps = [
+        fraction_of(queue.max_fraction_per_queue.get(of_class.name, of_class.max_fraction_per_queue), totals, round_)
+        for queue in round_.queues
+        for of_class in round_.classes
+    ]
+    nothing = [[0] * len(totals)]
+    return replace(
+        figures,
+        round=empty,
+        admission=replace(admission, running=nobody, holding=nobody),
+        ledger=replace(
+            figures.ledger,
+            totals=totals,
+            caps=caps,
+            held=nothing * len(queues),
+            held_in_class=nothing * len(caps),
+        ),
+    )
+
+
+def _questions(round_: Round, prepared: Prepared, offered: Int64) -> tuple[Int64, Int64]:
+    """The jobs to ask for, and for each offered unit which of them answers for it: equal questions are asked once."""
+    jobs, state = round_.jobs, prepared.state
+    own = (state.unit[offered] >= 0) | (state.avoid_ptr[offered + 1] > state.avoid_ptr[offered])
+    key = jobs.queue[offered].astype(np.int64) * max(len(round_.shapes), 1) + jobs.shape[offered]
+    key[own] = -1 - np.arange(len(offered))[own]
+    _, first, answer = np.unique(key, return_index=True, return_inverse=True)
+    return offered[first], answer
+
+
+def _places(node: Int64, level: Int64, method: Int64) -> Int64:
+    return np.column_stack((node, level, method)).astype(np.int64)
+
+
+def _explanations(figures: Figures, prepared: Prepared, subjects: list[tuple[int, tuple[int, ...]]]) -> Explanations:
+    round_, admission = figures.round, figures.admission
+    room = Room(free=prepared.state.free, unit=prepared.scaled.unit, indexed=figures.indexed, levels=prepared.levels)
+
+    def explain(shape: int, avoid: tuple[int, ...]) -> Explanation:
+        closed = [(INVALID, ~admission.node_valid)]
+        return explain_shape(round_, admission.requests, shape, avoid, figures.matcher, room, closed)
+
+    return Explanations(subjects, explain)
+
+
+__all__ = ["check_submissions", "emptied", "representatives"]

@@ -1,391 +1,404 @@
-"""The simple scheduling algorithm by brute force, on the JSON form of a round.
-
-Written from the rules (round-file.md, features.md 2.4 to 2.6), not from app.scheduling, of which it uses nothing: plain
-dictionaries, every node looked at for every job, everything worked out anew at each step. `reference_decisions`
-returns what `argosy-decisions/1` must say.
-"""
+"""A round by brute force: eviction, turns and repair; `reference_decisions` returns what `argosy-decisions/1` must say."""
 
 from fractions import Fraction
 from typing import Any
 
-from tests.property.scheduling_rules import affine, amounts, plus, selected, tolerated, water_filling
+from tests.property.scheduling_placing import Placing
+from tests.property.scheduling_rules import amounts, plus
 
 Json = dict[str, Any]
+NEW_METHODS = ("urgencyPreemption", "awayUrgencyPreemption")
 
 
-class Reference:
+class Reference(Placing):
     def __init__(self, document: Json) -> None:
-        self.d = document
-        self.config = document.get("config", {})
-        self.classes = {c["name"]: c for c in document.get("priorityClasses", [])} or {"default": {"name": "default"}}
-        self.types = {t["name"]: t["taints"] for t in document.get("nodeTypes", [])}
-        self.queues = {q["name"]: q for q in document.get("queues", [])}
-        self.floating = amounts(document.get("floatingResources"))
-        self.nodes = document.get("nodes", [])
-        self.node_names = [n["name"] for n in self.nodes]
-        listed = {c["name"]: c for c in document.get("clusters", [])}
-        self.clusters = {n["cluster"]: {} for n in self.nodes} | listed
-        self.unacknowledged = {name: c.get("unacknowledged", 0) for name, c in self.clusters.items()}
-        self.quarantined: set[str] = set()
-        self.bad_nodes: set[str] = set()
-        self.needs = {
-            j["id"]: {r: max(a, 0) for r, a in amounts(j["requests"]).items()} for j in document.get("jobs", [])
-        }
-        self.running, self.waiting, self.holding = [], [], []
-        self.sort_out()
-        self.totals = self.pool_totals()
-        self.free = {n["name"]: self.room(n) for n in self.nodes}
-        self.floating_free = {
-            r: total - sum(self.needs[j["id"]].get(r, 0) for j in self.holding) for r, total in self.floating.items()
-        }
-        self.scheduled: list[Json] = []
+        super().__init__(document)
+        self.rooms: dict[tuple[str, int | None], dict[str, int]] = {}
+        self.where: dict[str, str] = {}
+        self.on_node: dict[str, list[Json]] = {}
+        self.placed_now: set[str] = set()
+        self.method: dict[str, str] = {}
+        self.cause: dict[str, tuple[str, str | None]] = {}
+        self.numbered: list[Json] = []
+        self.evicted_of: dict[str, list[list[Json]]] = {q: [] for q in self.queues}
         self.reasons: dict[str, str] = {}
         self.hopeless: dict[str, str] = {}
+        self.sequence: list[Json] = []
+        for j in self.holding:
+            self.where[j["id"]] = j["run"]["node"]
+            self.on_node.setdefault(j["run"]["node"], []).append(j)
+            self.state.setdefault(j["id"], "running")
+        self.who_may_go()
+        limit = self.config.get("fairSharePreemptionBudget")
+        self.budget: float = float("inf") if limit is None else limit
+        self.balancing = self.config.get("fairSharePreemption", True)
+        self.always = {
+            n["name"]
+            for n in self.nodes
+            if n.get("unschedulable") and any(a < 0 for a in self.room_at(n, None).values())
+        }
 
-    def sort_out(self) -> None:
-        for n in self.nodes:
-            if any(a < 0 for a in (*amounts(n["capacity"]).values(), *amounts(n.get("held")).values())):
-                self.bad_nodes.add(n["name"])
-        for j in self.d.get("jobs", []):
-            run = j.get("run")
-            if run and run["node"] in self.node_names:
-                self.holding.append(j)
-            if (
-                any(a < 0 for a in amounts(j["requests"]).values())
-                or j.get("priorityClass", "default") not in self.classes
-                or (not run and j["queue"] not in self.queues)
-                or (run and run["node"] not in self.node_names)
-                or (not run and j.get("gang"))
-            ):
-                self.quarantined.add(j["id"])
-            elif run:
-                self.running.append(j)
-            else:
-                self.waiting.append(j)
+    def who_may_go(self) -> None:
+        """Which runs may be evicted, with whom, and at which priority they count."""
+        may = {
+            j["id"]
+            for j in self.running
+            if j["queue"] in self.queues
+            and j["run"]["node"] not in self.bad_nodes
+            and self.classes[j.get("priorityClass", "default")].get("preemptible", True)
+        }
+        self.evictable = {j["id"] for j in self.running if all(m["id"] in may for m in self.mates(j, self.running))}
+        own = {j["id"]: j["run"].get("scheduledAtPriority", self.class_priority(j)) for j in self.running}
+        self.gangs: dict[str, list[Json]] = {}
+        self.priority: dict[str, int] = {}
+        for j in self.running:
+            mates = self.mates(j, self.running)
+            if j["id"] in self.evictable:
+                self.gangs[j["id"]] = sorted(mates, key=self.running_key)
+                self.priority[j["id"]] = max(own[m["id"]] for m in mates)
+        known = {self.class_priority({"priorityClass": name}) for name in self.classes} | set(self.priority.values())
+        known |= {own[j] for j in self.evictable}
+        known |= {a["priority"] for c in self.classes.values() for a in c.get("away", [])}
+        if any(n.get("pool") for n in self.nodes):
+            known.add(-1)
+        self.priorities = sorted(known)
+        for j in self.waiting:
+            mates = self.mates(j, self.waiting)
+            self.gangs[j["id"]] = sorted(mates, key=self.waiting_key)
 
-    def placeable(self, n: Json) -> bool:
-        cordoned = self.clusters[n["cluster"]].get("cordoned", False)
-        return not (n["name"] in self.bad_nodes or n.get("unschedulable") or n.get("pool") or cordoned)
+    def waiting_key(self, j: Json) -> tuple[Any, ...]:
+        return (-self.class_priority(j), j["priority"], j["submitted"], j["id"].encode())
 
-    def pool_totals(self) -> dict[str, int]:
-        total: dict[str, int] = {}
-        for n in self.nodes:
-            used = any(j["run"]["node"] == n["name"] for j in self.holding)
-            if n["name"] not in self.bad_nodes and not n.get("pool") and (used or self.placeable(n)):
-                total = plus(total, amounts(n["capacity"]))
-        return total | self.floating
+    # eviction and return
 
-    def room(self, n: Json) -> dict[str, int]:
-        free = {r: a for r, a in amounts(n["capacity"]).items() if r not in self.floating}
-        taken = [self.needs[j["id"]] for j in self.holding if j["run"]["node"] == n["name"]]
-        for part in (amounts(n.get("held")), *taken):
-            free = plus(free, {r: -max(a, 0) for r, a in part.items() if r not in self.floating})
-        return free
+    def evict(self, members: list[Json]) -> None:
+        for j in members:
+            self.set_state(j, "evicted")
 
-    def cost(self, held: dict[str, int]) -> float:
-        multipliers = self.config.get("fairShareResources", {"cpu": 1, "memory": 1})
-        shares = [
-            held.get(r, 0) / self.totals[r] * float(m) for r, m in multipliers.items() if self.totals.get(r, 0) > 0
-        ]
-        return max([0.0, *shares])
+    def returns(self, members: list[Json], *, repair: bool) -> bool:
+        """A unit returns to its own nodes if all of it can."""
+        saved = self.snapshot()
+        for j in members:
+            if self.state[j["id"]] != "evicted":
+                continue
+            n = self.nodes[self.node_names.index(self.where[j["id"]])]
+            free = self.room_at(n, self.priorities[0] if repair else self.priority[j["id"]])
+            need = {r: a for r, a in self.needs[j["id"]].items() if a and r not in self.floating}
+            if n["name"] not in self.always and any(a > free.get(r, 0) for r, a in need.items()):
+                self.restore(saved)
+                return False
+            self.set_state(j, "placed" if j["id"] in self.placed_now else "running")
+        return True
 
-    def limits(self, queue: Json, class_name: str) -> dict[str, Fraction]:
-        own = queue.get("maxFractionPerQueue", {}).get(class_name)
-        fractions = self.classes[class_name].get("maxFractionPerQueue", {}) if own is None else own
-        return {r: Fraction(str(f)) * self.totals.get(r, 0) for r, f in fractions.items()}
+    def units_in_order(self, jobs: list[Json]) -> list[list[Json]]:
+        """A unit stands where its last member does."""
+        units: list[list[Json]] = []
+        for at, j in enumerate(jobs):
+            members = [m for m in jobs if m["id"] in {each["id"] for each in self.gang_of(j)}]
+            if jobs[at] is members[-1]:
+                units.append(members)
+        return units
 
-    def held_by(self, queue: str, class_name: str | None = None) -> dict[str, int]:
-        placed = {s["job"] for s in self.scheduled}
-        mine = [j for j in self.running if j["queue"] == queue] + [
-            j for j in self.waiting if j["queue"] == queue and j["id"] in placed
-        ]
-        return plus(*[self.needs[j["id"]] for j in mine if class_name in (None, j.get("priorityClass", "default"))])
+    def running_key(self, j: Json) -> tuple[Any, ...]:
+        started = j["run"].get("started", 0)
+        return (-self.class_priority(j), j.get("priority", 1000), started, j.get("submitted", 0), j["id"].encode())
 
-    def class_priority(self, j: Json) -> int:
-        return int(self.classes[j.get("priorityClass", "default")].get("priority", 0))
+    def repair_key(self, j: Json) -> tuple[Any, ...]:
+        fresh = j["id"] in self.placed_now
+        started = 0 if fresh else j["run"].get("started", 0)
+        rest = (-self.class_priority(j), j.get("priority", 1000), started, j.get("submitted", 0), j["id"].encode())
+        return (-self.priority[j["id"]], fresh, *rest)
 
-    def order(self, queue: str) -> list[Json]:
-        mine = [j for j in self.waiting if j["queue"] == queue]
-        return sorted(mine, key=lambda j: (-self.class_priority(j), j["priority"], j["submitted"], j["id"].encode()))
+    def balance(self, share: dict[str, Any]) -> None:
+        if not self.config.get("fairSharePreemption", True):
+            return
+        fraction = self.config.get("protectedFractionOfFairShare", 1.0)
+        actual = self.actual_shares()
+        for name in self.queues:
+            due = max(share[name][1], share[name][0])
+            if due and actual[name] / due > fraction:
+                mine = [j for j in self.running if j["queue"] == name and j["id"] in self.evictable]
+                self.evict(mine)
+                self.evicted_of[name] = self.units_in_order(sorted(mine, key=self.running_key))
+        self.numbered = self.number(share)
 
-    # shares
+    def number(self, share: dict[str, Any]) -> list[Json]:
+        """The order in which evicted jobs would return if all did."""
+        lists = {q: list(units) for q, units in self.evicted_of.items()}
+        saved, numbered = self.snapshot(), []
+        heads: dict[str, tuple[Any, ...]] = {}
 
-    def demand(self, q: Json) -> float:
-        if q.get("demand") is not None:
-            return self.cost(amounts(q["demand"]))
-        total: dict[str, int] = {}
-        for name in self.classes:
-            wanted = self.held_by(q["name"], name)
-            for j in self.waiting:
-                if j["queue"] == q["name"] and j.get("priorityClass", "default") == name and not q.get("cordoned"):
-                    wanted = plus(wanted, self.needs[j["id"]])
-            for r, limit in self.limits(q, name).items():
-                if wanted.get(r, 0) > limit:
-                    wanted[r] = limit.numerator // limit.denominator
-            total = plus(total, wanted)
-        return self.cost(total)
+        def head(q: str) -> None:
+            heads.pop(q, None)
+            if lists[q]:
+                heads[q] = self.queue_key(q, lists[q][0], share[q][1])
 
-    def shares(self) -> dict[str, tuple[float, float, float, float]]:
-        active = []
-        for name in sorted(self.queues):
-            q = self.queues[name]
-            has = any(j["queue"] == name for j in self.running)
-            has = has or (not q.get("cordoned") and any(j["queue"] == name for j in self.waiting))
-            if has or any(amounts(q.get("demand")).values()):
-                active.append(name)
-        w = {q: float(self.queues[q].get("weight", 1.0)) for q in active}
-        demand = {q: self.demand(self.queues[q]) for q in self.queues}
-        adjusted, uncapped = water_filling(w, demand)
-        total = sum(w.values())
-        return {
-            q: (w[q] / total, adjusted[q], uncapped[q], demand[q]) if q in w else (0.0, 0.0, 0.0, demand[q])
+        for q in lists:
+            head(q)
+        while heads:
+            q = min(heads, key=lambda each: heads[each])
+            unit = lists[q].pop(0)
+            numbered += unit
+            for j in unit:
+                self.set_state(j, "running")
+            head(q)
+        self.restore(saved)
+        return numbered
+
+    def repair(self, share: dict[str, Any]) -> None:
+        chosen: dict[str, Json] = {}
+        for j in [*self.running, *self.waiting]:
+            if self.state[j["id"]] not in ("running", "placed") or self.stays(j) or j["id"] not in self.where:
+                continue
+            n = self.nodes[self.node_names.index(self.where[j["id"]])]
+            if any(a < 0 for a in self.room_at(n, self.priority[j["id"]]).values()):
+                for mate in self.gang_of(j):
+                    chosen[mate["id"]] = mate
+        self.evict(list(chosen.values()))
+        lists = {
+            q: self.units_in_order(sorted((j for j in chosen.values() if j["queue"] == q), key=self.repair_key))
             for q in self.queues
         }
+        heads: dict[str, tuple[Any, ...]] = {}
 
-    def actual_shares(self) -> dict[str, float]:
-        return {q: self.cost(plus(self.held_by(q), amounts(v.get("penalty")))) for q, v in self.queues.items()}
+        def head(q: str) -> None:
+            heads.pop(q, None)
+            if lists[q]:
+                lowest = min(self.priority[j["id"]] for j in lists[q][0])
+                heads[q] = (-lowest, *self.queue_key(q, lists[q][0], share[q][1])[1:])
 
-    # matching
-
-    def ways(self, j: Json) -> list[tuple[int, list[Json]]]:
-        of_class = self.classes[j.get("priorityClass", "default")]
-        ways = [(self.class_priority(j), list(j.get("tolerations", [])))]
-        for away in of_class.get("away", []):
-            extra = [{**t, "operator": "Equal"} for t in self.types[away["nodeType"]]]
-            ways.append((away["priority"], ways[0][1] + extra))
-        return ways
-
-    def full(self, cluster: str) -> bool:
-        return self.unacknowledged[cluster] >= self.clusters[cluster].get("unacknowledgedLimit", 5000)
-
-    def objection(
-        self, j: Json, n: Json, tolerations: list[list[Json]], free: dict[str, int], *, empty: bool
-    ) -> str | None:
-        """The first thing that speaks against this node."""
-        if n["name"] in self.bad_nodes:
-            return "invalid"
-        if n.get("pool"):
-            return "other pool"
-        if not empty:
-            if n.get("unschedulable"):
-                return "unschedulable"
-            if self.clusters[n["cluster"]].get("cordoned"):
-                return "cluster cordoned"
-            if self.full(n["cluster"]):
-                return "cluster has too many unacknowledged runs"
-        if not any(all(tolerated(t, way) for t in n.get("taints", [])) for way in tolerations):
-            return "taint"
-        if not selected(j, n):
-            return "node selector"
-        if not affine(j, n):
-            return "node affinity"
-        if n["name"] in j.get("avoidNodes", []):
-            return "avoided"
-        if any(a < 0 for a in free.values()):
-            return "overcommitted"
-        for r in self.resource_order():
-            if r not in self.floating and self.needs[j["id"]].get(r, 0) > free.get(r, 0):
-                return f"insufficient {r}"
-        return None
-
-    def resource_order(self) -> list[str]:
-        indexed = self.config.get("indexedResources", ["cpu", "memory"])
-        names = {r for n in self.nodes for r in amounts(n["capacity"])} | {
-            r for need in self.needs.values() for r in need
-        }
-        rest = [r for r in ("cpu", "memory") if r in names] + sorted(names - {"cpu", "memory"})
-        return [*indexed, *(r for r in rest if r not in indexed)]
-
-    def best_node(self, j: Json, *, empty: bool = False) -> tuple[str, int, str] | None:
-        indexed = self.config.get("indexedResources", ["cpu", "memory"])
-        for index, (priority, tolerations) in enumerate(self.ways(j)):
-            fitting = []
-            for position, n in enumerate(self.nodes):
-                free = self.empty_room(n) if empty else self.free[n["name"]]
-                if self.objection(j, n, [tolerations], free, empty=empty) is None:
-                    fitting.append(([free.get(r, 0) for r in indexed], position, n["name"]))
-            if fitting:
-                return min(fitting)[2], priority, "away" if index else "free"
-        return None
-
-    def empty_room(self, n: Json) -> dict[str, int]:
-        return {r: a for r, a in amounts(n["capacity"]).items() if r not in self.floating}
-
-    def why(self, j: Json) -> dict[str, int]:
-        """Jobs of a hopeless shape share its explanation, whatever they avoid."""
-        counts: dict[str, int] = {}
-        if self.shape(j) in self.hopeless:
-            j = j | {"avoidNodes": []}
-        for n in self.nodes:
-            ways = [tolerations for _, tolerations in self.ways(j)]
-            reason = self.objection(j, n, ways, self.free[n["name"]], empty=False)
-            if reason is not None:
-                counts[reason] = counts.get(reason, 0) + 1
-        return counts
+        for q in lists:
+            head(q)
+        while heads:
+            q = min(heads, key=lambda each: heads[each])
+            self.returns(lists[q].pop(0), repair=True)
+            head(q)
 
     # the round
 
-    def shape(self, j: Json) -> str:
-        needs = {r: a for r, a in self.needs[j["id"]].items() if a}
-        tolerations = sorted(str(sorted({"operator": "Equal", **t}.items())) for t in j.get("tolerations", []))
-        return str(
-            (
-                sorted(needs.items()),
-                tolerations,
-                sorted(j.get("nodeSelector", {}).items()),
-                j.get("affinity"),
-                j.get("priorityClass"),
-            )
-        )
+    def offered(self, name: str) -> list[list[Json]]:
+        """The units that wait in a queue, in order; the others get their reason."""
+        jobs, lookback = self.order(name), self.config.get("lookback", 100_000)
+        for at, j in enumerate(jobs):
+            late = any(jobs.index(m) >= lookback for m in self.gang_of(j))
+            if self.queues[name].get("cordoned"):
+                self.reasons[j["id"]] = "queueCordoned"
+            elif self.in_gang(j) and len(self.gang_of(j)) < j["gang"]["cardinality"]:
+                self.reasons[j["id"]] = "gangIncomplete"
+            elif at >= lookback or late:
+                self.reasons[j["id"]] = "lookback"
+        return self.units_in_order([j for j in jobs if j["id"] not in self.reasons])
 
     def run(self) -> None:
         share = self.shares()
-        tokens = self.d["limiter"]["tokens"] if self.d.get("limiter") else float("inf")
-        queue_tokens = {q: v["limiter"]["tokens"] if v.get("limiter") else float("inf") for q, v in self.queues.items()}
-        lookback, considered = self.config.get("lookback", 100_000), 0
-        waiting: dict[str, list[Json]] = {}
-        for name, q in self.queues.items():
-            jobs = self.order(name)
-            if q.get("cordoned"):
-                self.reasons.update({j["id"]: "queueCordoned" for j in jobs})
-                continue
-            self.reasons.update({j["id"]: "lookback" for j in jobs[lookback:]})
-            waiting[name] = jobs[:lookback]
-        hopeless = self.hopeless
+        self.balance(share)
+        self.tokens = self.d["limiter"]["tokens"] if self.d.get("limiter") else float("inf")
+        self.queue_tokens = {
+            q: v["limiter"]["tokens"] if v.get("limiter") else float("inf") for q, v in self.queues.items()
+        }
+        self.considered, self.over = 0, ""
+        lists = {q: (self.evicted_of[q], self.offered(q)) for q in self.queues}
+        closed: dict[str, str] = {}
         capped: dict[str, set[str]] = {q: set() for q in self.queues}
+        heads: dict[str, tuple[Any, ...]] = {}
 
-        def skip(name: str) -> None:
-            """The head is chosen once, when the queue moves on."""
-            while waiting[name]:
-                key = self.shape(waiting[name][0])
-                if key in hopeless:
-                    self.reasons[waiting[name].pop(0)["id"]] = hopeless[key]
-                elif key in capped[name]:
-                    self.reasons[waiting[name].pop(0)["id"]] = "queueResourceLimit"
+        def head(q: str) -> None:
+            """Chosen once, when the queue moves on."""
+            heads.pop(q, None)
+            evicted, new = lists[q]
+            while evicted and self.state[evicted[0][0]["id"]] != "evicted":
+                evicted.pop(0)
+            while not evicted and new and q not in closed and len(new[0]) == 1:
+                j = new[0][0]
+                if self.shape(j) in self.hopeless:
+                    self.reasons[j["id"]] = self.hopeless[self.shape(j)]
+                elif self.shape(j) in capped[q]:
+                    self.reasons[j["id"]] = "queueResourceLimit"
                 else:
-                    return
+                    break
+                new.pop(0)
+            if evicted or (new and q not in closed):
+                heads[q] = self.queue_key(q, (evicted or new)[0], share[q][1])
 
-        def give_up(name: str, reason: str) -> None:
-            for j in waiting[name]:
-                self.reasons[j["id"]] = hopeless.get(self.shape(j), reason)
-            waiting[name] = []
-
-        while True:
-            heads = [name for name in waiting if waiting[name]]
-            if not heads:
-                break
-            over = self.round_over(considered, tokens)
-            if over:
-                for name in heads:
-                    give_up(name, over)
-                break
-            name = min(heads, key=lambda q: self.queue_key(q, waiting[q][0], share[q][1]))
-            if queue_tokens[name] < 1:
-                give_up(name, "queueRateLimit")
-                continue
-            j = waiting[name].pop(0)
-            key = self.shape(j)
-            if key in hopeless:
-                self.reasons[j["id"]] = hopeless[key]
-                skip(name)
-                continue
-            considered += 1
-            reason = self.try_job(j, name)
-            if reason is None:
-                tokens -= 1
-                queue_tokens[name] -= 1
+        for q in lists:
+            head(q)
+        while heads:
+            q = min(heads, key=lambda each: heads[each])
+            evicted, new = lists[q]
+            if evicted:
+                unit = evicted.pop(0)
+                if self.state[unit[0]["id"]] == "evicted":
+                    self.returns(unit, repair=False)
             else:
-                self.reasons[j["id"]] = reason
-                if reason == "queueResourceLimit":
-                    capped[name].add(key)
-                elif reason == "floatingResources" or not any(a in self.node_names for a in j.get("avoidNodes", [])):
-                    hopeless[key] = reason
-            skip(name)
-        self.tokens = tokens
+                self.over = self.over or self.round_over()
+                reason = self.over or ("queueRateLimit" if self.queue_tokens[q] < 1 else "")
+                if reason:
+                    closed[q] = reason
+                else:
+                    self.turn(q, new.pop(0), capped[q])
+            head(q)
+        for q, (_, new) in lists.items():
+            for unit in new:
+                for j in unit:
+                    known = self.hopeless.get(self.shape(j)) if len(unit) == 1 else None
+                    self.reasons[j["id"]] = known or closed[q]
+        self.repair(share)
 
-    def round_over(self, considered: int, tokens: float) -> str | None:
+    def round_over(self) -> str:
         budget = self.config.get("decisionBudget")
-        if budget is not None and considered >= budget:
+        if budget is not None and self.considered >= budget:
             return "decisionBudget"
-        placed = plus(*[self.needs[s["job"]] for s in self.scheduled])
+        placed = plus(*[self.needs[j["id"]] for j in self.sequence])
         for r, f in self.config.get("maxFractionPerRound", {}).items():
             if placed.get(r, 0) > Fraction(str(f)) * self.totals.get(r, 0):
                 return "roundResourceLimit"
-        return "rateLimit" if tokens < 1 else None
+        return "rateLimit" if self.tokens < 1 else ""
 
-    def queue_key(self, name: str, j: Json, adjusted: float) -> tuple[Any, ...]:
-        q = self.queues[name]
-        weight = float(q.get("weight", 1.0))
-        held = plus(self.held_by(name), amounts(q.get("penalty")))
-        proposed = self.cost(plus(held, self.needs[j["id"]])) / weight
-        priority = -self.class_priority(j)
-        if not self.config.get("preferLargeJobs"):
-            return (priority, proposed, name)
-        if proposed > adjusted / weight:
-            return (priority, 1, proposed, 0, name)
-        return (priority, 0, self.cost(held) / weight, -self.cost(self.needs[j["id"]]) * weight, name)
+    def turn(self, q: str, unit: list[Json], capped: set[str]) -> None:
+        j, key = unit[0], self.shape(unit[0])
+        if len(unit) == 1 and key in self.hopeless:
+            self.reasons[j["id"]] = self.hopeless[key]
+            return
+        self.considered += 1
+        reason = self.refusal(q, unit)
+        if reason is None:
+            hurt = self.place_unit(unit[-1])
+            if hurt == "exhausted":
+                self.balancing = False
+                for victim in self.numbered:
+                    if self.state[victim["id"]] == "evicted":
+                        self.returns(self.gang_of(victim), repair=False)
+                hurt = self.place_unit(unit[-1])
+            if hurt is not None:
+                self.sequence += unit
+                self.tokens -= len(unit)
+                self.queue_tokens[q] -= len(unit)
+                for r in self.floating_free:
+                    self.floating_free[r] -= sum(self.needs[m["id"]].get(r, 0) for m in unit)
+                return
+            reason = "noNodeFits"
+        for member in unit:
+            self.reasons[member["id"]] = reason
+        if len(unit) == 1:
+            if reason == "queueResourceLimit":
+                capped.add(key)
+            elif reason == "floatingResources":
+                self.hopeless[key] = reason
+            elif reason == "noNodeFits" and not any(a in self.node_names for a in j.get("avoidNodes", [])):
+                self.hopeless[key] = reason
 
-    def try_job(self, j: Json, name: str) -> str | None:
-        class_name = j.get("priorityClass", "default")
-        need = self.needs[j["id"]]
-        after = plus(self.held_by(name, class_name), need)
-        if any(after.get(r, 0) > limit for r, limit in self.limits(self.queues[name], class_name).items()):
+    def refusal(self, q: str, unit: list[Json]) -> str | None:
+        size, queue = len(unit), self.queues[q]
+        if size > 1:
+            bursts = [owner["limiter"]["burst"] for owner in (self.d, queue) if owner.get("limiter")]
+            if any(size > burst for burst in bursts):
+                return "burstTooSmall"
+            if self.tokens < size:
+                return "rateLimit"
+            if self.queue_tokens[q] < size:
+                return "queueRateLimit"
+        need = plus(*[self.needs[m["id"]] for m in unit])
+        after = plus(self.held_by(q, unit[0].get("priorityClass", "default")), need)
+        limits = self.limits(queue, unit[0].get("priorityClass", "default"))
+        if any(after.get(r, 0) > limit for r, limit in limits.items()):
             return "queueResourceLimit"
         if any(need.get(r, 0) > 0 and need[r] > free for r, free in self.floating_free.items()):
             return "floatingResources"
-        best = self.best_node(j)
-        if best is None:
-            return "noNodeFits"
-        node, priority, method = best
-        self.free[node] = plus(self.free[node], {r: -a for r, a in need.items() if r not in self.floating})
-        self.floating_free = {r: free - need.get(r, 0) for r, free in self.floating_free.items()}
-        cluster = self.nodes[self.node_names.index(node)]["cluster"]
-        self.unacknowledged[cluster] += 1
-        self.scheduled.append({"job": j["id"], "node": node, "scheduledAtPriority": priority, "method": method})
         return None
 
-    def check(self) -> None:
-        """The submit check: every waiting job alone, on the whole pool, empty and with nothing cordoned."""
+    def preempted(self) -> dict[str, tuple[str, str | None]]:
+        taker: dict[str, str] = {}
+        for j in self.sequence:
+            if self.state[j["id"]] == "placed" and self.method[j["id"]] in NEW_METHODS:
+                taker.setdefault(self.where[j["id"]], j["id"])
+        result: dict[str, tuple[str, str | None]] = {}
+        for j in self.running:
+            if self.state[j["id"]] == "preempted":
+                result[j["id"]] = self.cause[j["id"]]
+            elif self.state[j["id"]] == "evicted":
+                own = taker.get(self.where[j["id"]])
+                mates = [taker[self.where[m["id"]]] for m in self.gang_of(j) if self.where[m["id"]] in taker]
+                result[j["id"]] = ("urgency", own) if own else ("gang", mates[0]) if mates else ("overcommitted", None)
+        return result
+
+    def why(self, j: Json) -> dict[str, int]:
+        """Members of gangs and jobs of a hopeless shape share its explanation, whatever they avoid."""
+        counts: dict[str, int] = {}
+        if self.shape(j) in self.hopeless or len(self.gang_of(j)) > 1:
+            j = j | {"avoidNodes": []}
+        for n in self.nodes:
+            reason = self.objection(j, n, self.room_at, empty=False)
+            counts[reason] = counts.get(reason, 0) + 1
+        return counts
+
+    def check(self) -> dict[str, str]:
+        """The submit check: every unit alone, on the whole pool, empty and with nothing cordoned. Job -> node."""
         self.totals = {}
         for n in self.nodes:
+            n["unschedulable"] = False
+            n["held"] = {}
             if n["name"] not in self.bad_nodes and not n.get("pool"):
                 self.totals = plus(self.totals, amounts(n["capacity"]))
         self.totals |= self.floating
-        for j in self.waiting:
-            need = self.needs[j["id"]]
-            limits = self.limits(self.queues[j["queue"]], j.get("priorityClass", "default"))
-            best = self.best_node(j, empty=True)
-            if any(need.get(r, 0) > limit for r, limit in limits.items()):
-                self.reasons[j["id"]] = "queueResourceLimit"
-            elif any(need.get(r, 0) > total for r, total in self.floating.items()):
-                self.reasons[j["id"]] = "floatingResources"
-            elif best is None:
-                self.reasons[j["id"]] = "noNodeFits"
-            else:
-                node, priority, method = best
-                self.scheduled.append({"job": j["id"], "node": node, "scheduledAtPriority": priority, "method": method})
+        self.floating_free = dict(self.floating)
+        self.clusters = {name: {"unacknowledgedLimit": 1000} for name in self.clusters}
+        self.unacknowledged = dict.fromkeys(self.clusters, 0)
+        self.on_node, self.rooms, self.numbered = {}, {}, []
+        self.state = dict.fromkeys(self.state, "waiting")
+        self.tokens, self.queue_tokens = float("inf"), dict.fromkeys(self.queues, float("inf"))
+        fits = {}
+        for q in self.queues:
+            self.queues[q]["cordoned"] = False
+            for unit in self.units_in_order(self.order(q)):
+                if self.in_gang(unit[0]) and len(unit) < unit[0]["gang"]["cardinality"]:
+                    self.reasons.update({j["id"]: "gangIncomplete" for j in unit})
+                    continue
+                saved, reason = self.snapshot(), self.refusal(q, unit)
+                if reason is None and self.place_unit(unit[-1]) is None:
+                    reason = "noNodeFits"
+                if reason:
+                    self.reasons.update({j["id"]: reason for j in unit})
+                else:
+                    fits.update({j["id"]: self.where[j["id"]] for j in unit})
+                self.restore(saved)
+        return fits
 
 
 def reference_decisions(document: Json) -> Json:
-    """scheduled (in order), unschedulable (job -> reason), quarantined jobs and nodes, tokens, shares, explanations."""
+    """scheduled (in order), preempted, unschedulable (job -> reason), quarantined, tokens, shares, explanations."""
     reference = Reference(document)
     shares = reference.shares()
     before = reference.actual_shares()
     if document.get("config", {}).get("submitCheck"):
-        reference.check()
+        fits = reference.check()
         return {
-            "scheduled": reference.scheduled,
+            "fits": fits,
             "unschedulable": reference.reasons,
             "quarantined": reference.quarantined | reference.bad_nodes,
         }
     reference.run()
+    for j in reference.waiting:
+        if reference.state[j["id"]] == "evicted":
+            reference.reasons[j["id"]] = "outranked"
     after = reference.actual_shares()
     jobs = {j["id"]: j for j in reference.waiting}
+    scheduled = [
+        {
+            "job": j["id"],
+            "node": reference.where[j["id"]],
+            "scheduledAtPriority": reference.priority[j["id"]],
+            "method": reference.method[j["id"]],
+        }
+        for j in reference.sequence
+        if reference.state[j["id"]] == "placed"
+    ]
+    start = document["limiter"]["tokens"] if document.get("limiter") else float("inf")
     return {
-        "scheduled": reference.scheduled,
+        "scheduled": scheduled,
+        "preempted": reference.preempted(),
         "unschedulable": reference.reasons,
         "quarantined": reference.quarantined | reference.bad_nodes,
-        "tokens": reference.tokens,
+        "tokens": start - len(scheduled),
         "shares": {q: (*shares[q], before[q], after[q]) for q in reference.queues},
         "why": {j: reference.why(jobs[j]) for j, reason in reference.reasons.items() if reason == "noNodeFits"},
     }

@@ -19,7 +19,7 @@ def random_document(seed: int) -> Json:
     """A round with all features of the file mixed in, offenders included. The same seed gives the same round."""
     r = Dice(seed)
     classes, node_types = _classes(r)
-    floating, running = _chance(r, 0.3), r.choice([0, 0, 0.1, 0.3])
+    floating, running = _chance(r, 0.3), r.choice([0, 0.1, 0.3, 0.5, 0.7])
     nodes = [_node(r, index) for index in range(r.choice([1, 3, 5, 8, 10] if r.trouble < 1 else [0, 1, 3, 5, 8]))]
     names = [node["name"] for node in nodes]
     queues = [_queue(r, name, classes) for name in r.sample(["a", "b", "c", "d"], r.randint(1, 4))]
@@ -29,6 +29,7 @@ def random_document(seed: int) -> Json:
         _job(r, index, shapes, owners, classes, names, running)
         for index in range(r.randint(0, 60 if r.trouble < 1 else 25))
     ]
+    _form_gangs(r, jobs)
     document: Json = {
         "format": "argosy-round/1",
         "pool": "cpu",
@@ -58,6 +59,13 @@ def _config(r: Dice) -> Json:
         config["indexedResources"] = r.choice([["cpu"], ["memory", "cpu"], [GPU, "cpu", "memory"], []])
     if _chance(r, 0.4):
         config["fairShareResources"] = r.choice([{"cpu": 1}, {"cpu": 1, "memory": 0.5, GPU: 2}, {GPU: 1}, {}])
+    config["protectedFractionOfFairShare"] = r.choice([0, 0.5, 1, 1.0, 1.5])
+    if _chance(r, 0.1):
+        config["fairSharePreemption"] = False
+    if _chance(r, 0.1):
+        config["urgencyPreemption"] = False
+    if r.random() < 0.1:
+        config["fairSharePreemptionBudget"] = r.randint(0, 4)
     config["preferLargeJobs"] = _chance(r, 0.3)
     if _chance(r, 0.15):
         config["maxFractionPerRound"] = {r.choice(["cpu", "memory"]): r.choice([0, 0.1, 0.29, 0.5])}
@@ -71,10 +79,12 @@ def _config(r: Dice) -> Json:
 def _classes(r: Dice) -> tuple[list[Json], list[Json]]:
     node_types = [{"name": "special", "taints": [{"key": "dedicated", "value": "x", "effect": "NoSchedule"}]}]
     classes: list[Json] = [{"name": "default", "priority": 0}]
-    if _chance(r, 0.6):
+    if r.random() < 0.5:
         classes.append({"name": "high", "priority": 10, "preemptible": False})
-    if _chance(r, 0.4):
-        classes.append({"name": "also", "priority": r.choice([0, 10])})
+    if r.random() < 0.6:
+        classes.append({"name": "also", "priority": r.choice([0, 5, 10])})
+    if r.random() < 0.3:
+        classes.append({"name": "top", "priority": 20})
     for each in classes:
         if _chance(r, 0.25):
             each["maxFractionPerQueue"] = _fractions(r)
@@ -188,7 +198,9 @@ def _job(
         **r.choice(shapes),
     }
     if _chance(r, running) and (names or _chance(r, 0.2)):
-        job["run"] = {"node": "gone" if not names or _chance(r, 0.05) else r.choice(names), "started": index}
+        job["run"] = {"node": "gone" if not names or _chance(r, 0.05) else r.choice(names), "started": r.randint(0, 5)}
+        if _chance(r, 0.2):
+            job["run"]["scheduledAtPriority"] = r.choice([-10, -1, 0, 5, 10])
     if _chance(r, 0.1):
         job["avoidNodes"] = r.sample([*names, "gone"], 1)
     if _chance(r, 0.02):
@@ -197,6 +209,27 @@ def _job(
         job["priorityClass"] = "unknown"
     if _chance(r, 0.02):
         job["requests"] = {"cpu": -1}
-    if _chance(r, 0.02):
-        job["gang"] = {"id": "g0", "cardinality": 2}
     return job
+
+
+def _form_gangs(r: Dice, jobs: list[Json]) -> None:
+    """Takes some jobs together; sometimes members are too few, too many, or contradict each other."""
+    for index in range(r.choice([0, 0, 1, 2, 4])):
+        cardinality = r.choice([2, 2, 3, 4])
+        label = r.choice([None, None, "zone", "zone", "size", "nowhere"])
+        members = r.sample(jobs, min(len(jobs), cardinality))
+        like = members[0] if members else {}
+        generation = r.randint(0, 1)
+        for member in members:
+            member["gang"] = {"id": f"g{index % 3}", "cardinality": cardinality, "generation": generation}
+            if label:
+                member["gang"]["uniformityLabel"] = label
+            if not _chance(r, 0.1):
+                member["queue"], member["priorityClass"] = like["queue"], like["priorityClass"]
+            if not _chance(r, 0.2):
+                if "run" in like:
+                    member.setdefault("run", {**like["run"], "started": r.randint(0, 9)})
+                else:
+                    member.pop("run", None)
+            if _chance(r, 0.05):
+                member["gang"]["cardinality"] += 1

@@ -29,11 +29,10 @@ def test_every_node_counts_once_under_the_first_reason_that_holds() -> None:
     one = job("j", cpu=9, memory="2Gi", nodeSelector={"disk": "ssd"}, affinity=affinity(expressions(zone)))
     counts, shortfall = why(nodes, one, clusters=[{"name": "x", "cordoned": True}])
     assert counts == {
-        "other pool": 1,
         "unschedulable": 1,
         "cluster cordoned": 1,
         "taint": 1,
-        "node selector": 1,
+        "node selector": 2,
         "node affinity": 1,
         "overcommitted": 1,
         "insufficient cpu": 1,

@@ -16,7 +16,6 @@ QUEUES = [{"name": "a"}]
         (job("x", priorityClass="nobody"), "unknown priority class 'nobody'"),
         (job("x", run={"node": "gone"}), "runs on the unknown node 'gone'"),
         (job("x", memory="-1Gi"), "requests of memory is negative"),
-        (job("x", gang={"id": "g", "cardinality": 2}), "gangs are not supported yet"),
     ],
 )
 def test_an_offender_is_quarantined_and_the_round_goes_on(offender: Any, reason: str) -> None:
@@ -26,16 +25,27 @@ def test_an_offender_is_quarantined_and_the_round_goes_on(offender: Any, reason:
     assert "x" not in reasons(decided)
 
 
-def test_a_gang_of_one_is_refused_by_name_too() -> None:
-    decided = decide(document([node("n")], [job("x", gang={"id": "g", "cardinality": 1})]))
-    assert decided["quarantined"][0]["reason"] == "gangs are not supported yet"
+def test_a_gang_that_contradicts_itself_is_refused_as_a_whole_and_harms_nobody_else() -> None:
+    members = [job(f"g{n}", gang={"id": "g", "cardinality": n}) for n in (2, 3)]
+    decided = decide(document([node("n")], [*members, *jobs(2)]))
+    reason = "members of gang 'g' disagree about its cardinality or uniformity label"
+    assert decided["quarantined"] == [{"job": "g2", "reason": reason}, {"job": "g3", "reason": reason}]
+    assert list(places(decided)) == ["a00", "a01"]
 
 
-def test_running_members_of_a_gang_keep_running() -> None:
-    running = job("r", cpu=7, gang={"id": "g", "cardinality": 2}, run={"node": "n"})
-    decided = decide(document([node("n")], [running, *jobs(2)]))
-    assert decided["quarantined"] == []
-    assert list(places(decided)) == ["a00"]
+def test_a_gang_with_too_many_members_is_refused() -> None:
+    members = [job(f"g{n}", gang={"id": "g", "cardinality": 2}) for n in range(3)]
+    decided = decide(document([node("n")], members))
+    assert {each["reason"] for each in decided["quarantined"]} == {
+        "gang 'g' has 3 waiting members, more than its cardinality of 2"
+    }
+
+
+def test_members_of_different_classes_are_refused() -> None:
+    members = [job(f"g{n}", priorityClass=n, gang={"id": "g", "cardinality": 2}) for n in ("low", "high")]
+    classes = [{"name": "low"}, {"name": "high", "priority": 1}]
+    decided = decide(document([node("n")], members, priorityClasses=classes))
+    assert decided["quarantined"][0]["reason"] == "members of gang 'g' have different priority classes"
 
 
 def test_a_run_of_an_unlisted_queue_holds_its_room_and_shares_nothing() -> None:

@@ -1,0 +1,284 @@
+"""Lays a round out for the kernels: everything that `kernels.state.State` holds, from the parts of a round."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.scheduling.kernels.state import (
+    BALANCING,
+    BLOCK,
+    BOUND,
+    BUDGET,
+    COUNTERS,
+    FAIR_LEFT,
+    FREED_RING,
+    NOWHERE,
+    RING,
+    URGENCY,
+    WAITING,
+    State,
+)
+from app.scheduling.ledger import Ledger, floating_left, fraction_of
+from app.scheduling.levels import Levels
+from app.scheduling.quarantine import Admission
+from app.scheduling.resources import Bool, Int32, Int64
+from app.scheduling.round import Round
+from app.scheduling.scaled import UNLIMITED, Scaled, charged_rows
+from app.scheduling.shares import Shares
+from app.scheduling.units import Units
+from app.scheduling.ways import Ways
+
+Arrays = dict[str, Any]
+NO_REASON = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the arrays are made of. `level`: int32 by job. `evicted`: jobs that balancing evicts. `open_nodes`: bool."""
+
+    round: Round
+    admission: Admission
+    ledger: Ledger
+    shares: Shares
+    levels: Levels
+    ways: Ways
+    units: Units
+    level: Int32
+    evictable: Bool
+    evicted: Int64
+    open_nodes: Bool
+    always: Bool
+    free: Int64
+    scaled: Scaled
+    indexed: tuple[int, ...]
+
+
+def state_of(parts: Parts) -> State:
+    """The state at the start of a round."""
+    fields = _nodes(parts) | _shapes(parts) | _jobs(parts) | _labels(parts) | _queues(parts) | _pool(parts)
+    return State(**fields, **_index(parts, fields), **_preemption(parts))
+
+
+def csr(rows: Int64 | Int32, count: int) -> tuple[Int64, Int32]:
+    """Groups positions by value: start (count + 1,) and the positions of each value, in order."""
+    start = np.zeros(count + 1, np.int64)
+    np.cumsum(np.bincount(rows, minlength=count), out=start[1:])
+    return start, np.argsort(rows, kind="stable").astype(np.int32)
+
+
+def _nodes(parts: Parts) -> Arrays:
+    clusters = parts.round.clusters
+    left = np.array([each.unacknowledged_limit - each.unacknowledged for each in clusters], np.int64)
+    cluster = parts.round.nodes.cluster
+    is_open = parts.open_nodes.copy()
+    if len(clusters):
+        is_open &= left[cluster] > 0
+    cluster_ptr, cluster_node = csr(cluster, len(clusters))
+    group_ptr, group_node = csr(parts.ways.group, parts.ways.groups)
+    return {
+        "free": parts.free,
+        "open": is_open.astype(np.uint8),
+        "group": parts.ways.group,
+        "cluster": cluster.astype(np.int32),
+        "always": parts.always.astype(np.uint8),
+        "cluster_left": left,
+        "cluster_ptr": cluster_ptr,
+        "cluster_node": cluster_node,
+        "group_ptr": group_ptr,
+        "group_node": group_node,
+    }
+
+
+def _shapes(parts: Parts) -> Arrays:
+    ways = parts.ways
+    match = ways.match[ways.node_set]
+    group_start = np.zeros(len(match) + 1, np.int64)
+    np.cumsum(match.sum(axis=1, dtype=np.int64), out=group_start[1:])
+    first, last = ways.set_start[ways.node_set], ways.set_start[ways.node_set + 1]
+    node_start = np.zeros(len(match) + 1, np.int64)
+    np.cumsum(last - first, out=node_start[1:])
+    pieces = [ways.set_node[a:b] for a, b in zip(first.tolist(), last.tolist(), strict=True) if b > a]
+    classes = parts.round.classes
+    return {
+        "need": parts.scaled.need,
+        "ask": parts.scaled.ask,
+        "class_of": parts.round.shapes.priority_class.astype(np.int32),
+        "class_priority": np.array([each.priority for each in classes], np.int64),
+        "class_fixed": np.array([not each.preemptible for each in classes], np.uint8),
+        "way_ptr": ways.start,
+        "way_level": ways.level,
+        "way_away": ways.away,
+        "way_pinned": ways.pinned[ways.node_set].astype(np.uint8),
+        "way_match": match,
+        "way_node_ptr": node_start,
+        "way_node": np.concatenate(pieces) if pieces else np.zeros(0, np.int32),
+        "way_group_ptr": group_start,
+        "way_group": np.nonzero(match)[1].astype(np.int32),
+    }
+
+
+def _jobs(parts: Parts) -> Arrays:
+    jobs, count = parts.round.jobs, len(parts.round.jobs)
+    known = jobs.avoid_node >= 0
+    avoid_ptr, order = csr(jobs.avoid_job[known], count)
+    evicted, nodes = len(parts.evicted), len(parts.round.nodes)
+    return {
+        "shape": jobs.shape,
+        "queue": jobs.queue,
+        "node": jobs.run_node.copy(),
+        "level": parts.level,
+        "status": np.where(jobs.running, BOUND, WAITING).astype(np.uint8),
+        "method": np.zeros(count, np.uint8),
+        "reason": np.full(count, NO_REASON, np.uint8),
+        "by": np.full(count, -1, np.int32),
+        "evictable": parts.evictable.astype(np.uint8),
+        "fresh": np.zeros(count, np.uint8),
+        "order": np.zeros(count if evicted else 1, np.int64),
+        "unit": parts.units.unit,
+        "unit_ptr": parts.units.start,
+        "unit_job": parts.units.jobs.astype(np.int32),
+        "avoid_ptr": avoid_ptr,
+        "avoid_node": jobs.avoid_node[known][order].astype(np.int32),
+        "ordered": np.zeros(int(parts.admission.waiting.sum()), np.int64),
+        "evicted_node_ptr": np.zeros(nodes + 1, np.int64),
+        "evicted_node": np.zeros(evicted, np.int64),
+        "evicted_at": np.zeros(evicted, np.int64),
+    }
+
+
+def _labels(parts: Parts) -> Arrays:
+    """Nodes by value of each uniformity label that a gang names; values in order of their text."""
+    round_, units = parts.round, parts.units
+    unit_label = np.full(len(units), -1, np.int32)
+    labels: dict[str, int] = {}
+    gangs = round_.jobs.gang[units.last()].tolist()
+    waits = parts.admission.waiting[units.last()].tolist()
+    for unit, (gang, is_waiting) in enumerate(zip(gangs, waits, strict=True)):
+        label = round_.gangs[gang].uniformity_label if is_waiting else None
+        if label is not None:
+            unit_label[unit] = labels.setdefault(label, len(labels))
+    nodes = round_.nodes
+    entry_node = np.repeat(np.arange(len(nodes), dtype=np.int32), np.diff(nodes.label_start))
+    strings = {text: index for index, text in enumerate(nodes.strings)}
+    label_ptr, sizes, members = [0], [], []
+    for label in labels:
+        rows = np.flatnonzero(nodes.label_key == strings.get(label, -1))
+        values = sorted(np.unique(nodes.label_value[rows]).tolist(), key=lambda value: nodes.strings[value])
+        for value in values:
+            members.append(entry_node[rows[nodes.label_value[rows] == value]])
+            sizes.append(len(members[-1]))
+        label_ptr.append(len(sizes))
+    return {
+        "unit_label": unit_label,
+        "label_ptr": np.array(label_ptr, np.int64),
+        "value_ptr": np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
+        "value_node": np.concatenate(members) if members else np.zeros(0, np.int32),
+    }
+
+
+def _queues(parts: Parts) -> Arrays:
+    round_, ledger, scaled = parts.round, parts.ledger, parts.scaled
+    queues = round_.queues
+    rank = np.zeros(len(queues), np.int64)
+    rank[sorted(range(len(queues)), key=lambda index: queues[index].name)] = np.arange(len(queues))
+    weight = np.array([queue.weight for queue in queues], np.float64)
+    budget = np.zeros(len(queues))
+    budget[ledger.active] = parts.shares.capped
+    infinite = float("inf")
+    cap_row = np.full(len(ledger.caps), -1, np.int64)
+    rows = [index for index, caps in enumerate(ledger.caps) if caps]
+    cap_row[rows] = np.arange(len(rows))
+    width = len(scaled.unit)
+    return {
+        "rank": rank,
+        "weight": weight,
+        "budget": budget / weight if len(queues) else budget,
+        "charged": charged_rows(round_, ledger, scaled),
+        "queue_tokens": np.array([q.limiter.tokens if q.limiter else infinite for q in queues], np.float64),
+        "queue_burst": np.array([q.limiter.burst if q.limiter else infinite for q in queues], np.float64),
+        "cap_row": cap_row,
+        "cap_limit": np.array([scaled.limit(ledger.caps[row]) for row in rows], np.int64).reshape(len(rows), width),
+        "cap_held": np.array([scaled.row(ledger.held_in_class[row]) for row in rows], np.int64).reshape(
+            len(rows), width
+        ),
+    }
+
+
+def _pool(parts: Parts) -> Arrays:
+    round_, ledger, scaled = parts.round, parts.ledger, parts.scaled
+    config, terms = round_.config, ledger.costs.terms
+    columns = [column for column, _, _ in terms]
+    left = floating_left(round_, parts.admission)
+    units = scaled.unit.tolist()
+    counters = np.zeros(COUNTERS, np.int64)
+    counters[FAIR_LEFT] = (
+        UNLIMITED if config.fair_share_preemption_budget is None else config.fair_share_preemption_budget
+    )
+    counters[BALANCING] = config.fair_share_preemption
+    counters[URGENCY] = config.urgency_preemption
+    counters[BUDGET] = UNLIMITED if config.decision_budget is None else config.decision_budget
+    limiter = round_.limiter
+    tokens = (float("inf"), float("inf")) if limiter is None else (limiter.tokens, limiter.burst)
+    return {
+        "cost_column": np.array(columns, np.int64),
+        "cost_total": np.array([total / units[column] for column, total, _ in terms], np.float64),
+        "cost_factor": np.array([factor for _, _, factor in terms], np.float64),
+        "floating_left": np.array([max(a // u, -UNLIMITED) for a, u in zip(left, units, strict=True)], np.int64),
+        "is_floating": scaled.is_floating.astype(np.uint8),
+        "round_limit": scaled.limit(fraction_of(config.max_fraction_per_round, ledger.totals, round_)),
+        "round_placed": np.zeros(len(units), np.int64),
+        "tokens": np.array(tokens, np.float64),
+        "counters": counters,
+        "blocked": np.zeros(len(round_.shapes), np.uint8),
+    }
+
+
+def _index(parts: Parts, fields: Arrays) -> Arrays:
+    levels, nodes, width = parts.free.shape
+    ways = len(parts.ways.level)
+    layout = parts.scaled.key_layout(parts.indexed)
+    words = layout[3]
+    sizes = np.diff(fields["group_ptr"])
+    region = np.concatenate(([0], np.cumsum(sizes // 24 + 4))).astype(np.int64)
+    blocks = int(region[-1])
+    return {
+        "index_column": layout[0],
+        "index_word": layout[1],
+        "index_shift": layout[2],
+        "need_key": parts.scaled.need_keys(layout),
+        "key": np.zeros((levels, nodes, words), np.int64),
+        "built": np.zeros(levels, np.uint8),
+        "node_block": np.full((levels, nodes), -1, np.int32),
+        "block_node": np.empty((levels, blocks, BLOCK), np.int32),
+        "block_len": np.zeros((levels, blocks), np.int32),
+        "block_max": np.zeros((levels, blocks, width), np.int64),
+        "block_order": np.zeros((levels, blocks), np.int32),
+        "region": region,
+        "region_len": np.zeros((levels, parts.ways.groups), np.int64),
+        "dirty": np.empty((levels, nodes), np.int32),
+        "is_dirty": np.zeros((levels, nodes), np.uint8),
+        "dirty_len": np.zeros(levels, np.int64),
+        "ring": np.zeros((levels, RING), np.int32),
+        "ring_end": np.zeros(levels, np.int64),
+        "seen_node": np.full((ways, levels), NOWHERE, np.int32),
+        "seen_end": np.full((ways, levels), -1, np.int64),
+        "seen_key": np.zeros((ways, levels, words), np.int64),
+        "witness": np.full(ways, NOWHERE, np.int32),
+    }
+
+
+def _preemption(parts: Parts) -> Arrays:
+    _, nodes, width = parts.free.shape
+    balancing = len(parts.evicted) > 0
+    largest = int(np.diff(parts.units.start).max(initial=1))
+    return {
+        "freed_node": np.zeros(FREED_RING, np.int32),
+        "freed_low": np.zeros(FREED_RING, np.int32),
+        "freed_high": np.zeros(FREED_RING, np.int32),
+        "freed_end": np.zeros(1, np.int64),
+        "scratch": np.zeros(width, np.int64),
+        "stamp": np.zeros(nodes if balancing else 0, np.int64),
+        "gathered": np.zeros((nodes if balancing else 0, width), np.int64),
+        "journal": np.zeros((len(parts.evicted) + 2 * largest + 16, 2), np.int64),
+    }

@@ -1,0 +1,62 @@
+"""Which form of the kernels a round runs with: compiled, or the same source as plain Python.
+
+By default a round compiles what it needs and waits for it (with a warm cache on disk: a fraction of a second). A
+process that must not wait calls `compile_later()` at its start and `compile_now()` in a thread of its own: rounds run
+uncompiled until that is done. The decisions are the same. With NUMBA_DISABLE_JIT=1 in the environment everything runs
+uncompiled.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from app.scheduling.kernels import entry
+from app.scheduling.kernels.jit import uncompiled
+from app.scheduling.kernels.passes import Lists
+from app.scheduling.kernels.state import I32, I64, State
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernels:
+    """The entry points, in one of their forms."""
+
+    fill_rooms: Callable[[I64, I64, I64, I32, I32, I32], None]
+    balance_and_schedule: Callable[[State, Lists, I64, bool], int]
+    repair: Callable[[State, Lists, I64, bool], int]
+    find_overdrawn: Callable[[State, I64], I64]
+    check_alone: Callable[[State, Lists, I64, I64], None]
+
+
+COMPILED = Kernels(
+    fill_rooms=entry.fill_rooms,
+    balance_and_schedule=entry.balance_and_schedule,
+    repair=entry.repair,
+    find_overdrawn=entry.find_overdrawn,
+    check_alone=entry.check_alone,
+)
+PLAIN = Kernels(
+    fill_rooms=uncompiled(entry.fill_rooms),
+    balance_and_schedule=uncompiled(entry.balance_and_schedule),
+    repair=uncompiled(entry.repair),
+    find_overdrawn=uncompiled(entry.find_overdrawn),
+    check_alone=uncompiled(entry.check_alone),
+)
+_busy: list[bool] = [False]
+
+
+def compile_later() -> None:
+    """From now on rounds run uncompiled, until `compile_now` is done."""
+    _busy[0] = True
+
+
+def compile_now(warm_up: Callable[[Kernels], object]) -> None:
+    """Compiles by running `warm_up` with the compiled kernels; then rounds use them."""
+    warm_up(COMPILED)
+    _busy[0] = False
+
+
+def current_kernels() -> Kernels:
+    """The form that a round that begins now should use."""
+    return PLAIN if _busy[0] else COMPILED

@@ -1,0 +1,70 @@
+"""The kernels that are called from outside, in one place: compiled, or the same source uncompiled."""
+
+import numpy as np
+
+from app.scheduling.kernels.jit import kernel
+from app.scheduling.kernels.passes import (
+    Lists,
+    evict_all,
+    number_evicted,
+    overdrawn_jobs,
+    refusal,
+    run,
+)
+from app.scheduling.kernels.placing import place_unit
+from app.scheduling.kernels.queue_heap import ask_of
+from app.scheduling.kernels.rooms import undo
+from app.scheduling.kernels.state import I32, I64, JOURNAL, NO_NODE_FITS, UNDECIDED, State
+
+DEFICIT_MAX = -(1 << 59)
+
+
+@kernel
+def fill_rooms(free: I64, need: I64, jobs: I64, shape: I32, node: I32, top: I32) -> None:
+    """Takes what jobs hold at the levels 0..top from (L, N, R). Absurd sums stay at DEFICIT_MAX."""
+    for i in range(jobs.size):
+        job = jobs[i]
+        for level in range(top[job] + 1):
+            for r in range(free.shape[2]):
+                if free[level, node[job], r] > DEFICIT_MAX:
+                    free[level, node[job], r] -= need[shape[job], r]
+
+
+@kernel
+def balance_and_schedule(st: State, lists: Lists, evicted: I64, large: bool) -> int:
+    """The first pass: evicts, numbers, and lets everybody try."""
+    evict_all(st, evicted)
+    if evicted.size:
+        number_evicted(st, lists, large)
+    return run(st, lists, False, large)
+
+
+@kernel
+def repair(st: State, lists: Lists, evicted: I64, large: bool) -> int:
+    """The second pass: evicts what overdraws, and lets it return by level."""
+    evict_all(st, evicted)
+    return run(st, lists, True, large)
+
+
+@kernel
+def find_overdrawn(st: State, jobs: I64) -> I64:
+    """Jobs that may be evicted and hold room at a level that is overdrawn."""
+    return overdrawn_jobs(st, jobs)
+
+
+@kernel
+def check_alone(st: State, lists: Lists, jobs: I64, verdict: I64) -> None:
+    """Tries units one by one on the pool as it is. verdict: reason, or UNDECIDED with their place left in the state."""
+    facts = np.full((st.way_level.size, 3), -1, np.int64)
+    heaps = [(np.empty(0, np.int64), np.empty(0, np.int32))]
+    ask = np.zeros(st.ask.shape[1], np.int64)
+    for i in range(jobs.size):
+        job = jobs[i]
+        members = ask_of(st, job, False, ask)
+        verdict[i] = refusal(st, lists, st.queue[job], job, ask, members)
+        if verdict[i] != UNDECIDED:
+            continue
+        if place_unit(st, heaps, facts, job) < 0:
+            verdict[i] = NO_NODE_FITS
+        undo(st, 0)
+        st.counters[JOURNAL] = 0

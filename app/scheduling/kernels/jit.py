@@ -1,0 +1,40 @@
+"""How kernels are compiled, and how the same source runs uncompiled.
+
+`@kernel` compiles a function at its first call and keeps the code in numba's cache on disk. With NUMBA_DISABLE_JIT=1
+in the environment nothing is compiled at all. `uncompiled(entry)` gives the plain Python form of a kernel and of all
+kernels that it calls, for rounds that must not wait for the compiler.
+"""
+
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any, ParamSpec, TypeVar
+
+import numba
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def kernel(function: Callable[P, T]) -> Callable[P, T]:
+    """Compiles without the interpreter lock, without bounds checks and without reordering of float operations."""
+    compiled: Callable[P, T] = numba.njit(cache=True, nogil=True, boundscheck=False, fastmath=False)(function)
+    return compiled
+
+
+def uncompiled(entry: Callable[P, T]) -> Callable[P, T]:
+    """The plain Python form of a kernel: every kernel in reach of it is replaced by its source."""
+    plain: Callable[P, T] = _plain(entry, {})
+    return plain
+
+
+def _plain(entry: Any, done: dict[int, Any]) -> Any:
+    source = getattr(entry, "py_func", entry)
+    if id(source) in done:
+        return done[id(source)]
+    scope: dict[str, Any] = dict(source.__globals__)
+    result = FunctionType(source.__code__, scope, source.__name__, source.__defaults__, source.__closure__)
+    done[id(source)] = result
+    for name in source.__code__.co_names:
+        if hasattr(scope.get(name), "py_func"):
+            scope[name] = _plain(scope[name], done)
+    return result

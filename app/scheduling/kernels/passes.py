@@ -1,0 +1,351 @@
+"""The passes of a round: eviction, numbering of the evicted, scheduling, and the repair of overdrawn levels."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from app.scheduling.kernels.jit import kernel
+from app.scheduling.kernels.placing import place_unit, return_unit
+from app.scheduling.kernels.queue_heap import Keys, append, ask_of, drop_first, new_keys, set_key, sink, start
+from app.scheduling.kernels.rooms import evict
+from app.scheduling.kernels.state import (
+    BALANCING,
+    BOUND,
+    BUDGET,
+    BURST,
+    BURST_TOO_SMALL,
+    CONSIDERED,
+    DECISIONS,
+    EVICTED,
+    EXHAUSTED,
+    FLOATING,
+    I64,
+    JOURNAL,
+    NO_NODE_FITS,
+    ORDERED,
+    PLACED,
+    QUEUE_LIMIT,
+    QUEUE_RATE,
+    RATE,
+    ROUND_LIMIT,
+    TAIL,
+    TOKENS,
+    U8,
+    UNDECIDED,
+    State,
+)
+
+
+class Lists(NamedTuple):
+    """Per queue the units that are evicted and that wait, in order, each by the job that it is yielded with."""
+
+    evicted_ptr: I64
+    evicted: I64
+    waiting_ptr: I64
+    waiting: I64
+    evicted_at: I64  # (Q,) where the queue stands
+    waiting_at: I64
+    closed: U8  # (Q,) reason + 1 once nothing new of the queue is looked at
+    capped: I64  # hash set of queue * S + shape, -1 = empty
+
+
+@kernel
+def charge(st: State, job: int) -> None:
+    """Counts a unit that was placed or has returned for its queue."""
+    unit = st.unit[job]
+    if unit < 0:
+        _charge_job(st, job, 1)
+        return
+    for i in range(st.unit_ptr[unit], st.unit_ptr[unit + 1]):
+        _charge_job(st, st.unit_job[i], 1)
+
+
+@kernel
+def _charge_job(st: State, job: int, sign: int) -> None:
+    queue, shape = st.queue[job], st.shape[job]
+    row = st.cap_row[queue * st.class_priority.size + st.class_of[shape]]
+    for r in range(st.ask.shape[1]):
+        st.charged[queue, r] += sign * st.ask[shape, r]
+        if row >= 0:
+            st.cap_held[row, r] += sign * st.ask[shape, r]
+
+
+@kernel
+def evict_all(st: State, jobs: np.ndarray) -> None:  # type: ignore[type-arg]
+    """Evicts these jobs."""
+    for i in range(jobs.size):
+        evict(st, jobs[i])
+        _charge_job(st, jobs[i], -1)
+
+
+@kernel
+def number_evicted(st: State, lists: Lists, large: bool) -> None:
+    """Numbers evicted jobs in the order in which they would return if all did."""
+    keys = new_keys(st)
+    at = lists.evicted_ptr[:-1].copy()
+    before = st.charged.copy()
+    held = st.cap_held.copy()
+    count = 0
+    for queue in range(st.rank.size):
+        if at[queue] < lists.evicted_ptr[queue + 1]:
+            set_key(st, keys, queue, lists.evicted[at[queue]], True, False, large)
+            append(keys, queue)
+    start(st, keys)
+    while keys.length[0] > 0:
+        queue = keys.heap[0]
+        job = lists.evicted[at[queue]]
+        unit = st.unit[job]
+        if unit < 0:
+            st.order[job] = count
+            st.evicted_at[count] = job
+            count += 1
+        else:
+            for i in range(st.unit_ptr[unit], st.unit_ptr[unit + 1]):
+                member = st.unit_job[i]
+                st.order[member] = count
+                st.evicted_at[count] = member
+                count += 1
+        charge(st, job)
+        at[queue] += 1
+        if at[queue] < lists.evicted_ptr[queue + 1]:
+            set_key(st, keys, queue, lists.evicted[at[queue]], True, False, large)
+            sink(st, keys, 0)
+        else:
+            drop_first(st, keys)
+    st.charged[:] = before
+    st.cap_held[:] = held
+    st.counters[TAIL] = count
+    _list_by_node(st, count)
+
+
+@kernel
+def _list_by_node(st: State, count: int) -> None:
+    pointer = st.evicted_node_ptr
+    for i in range(count):
+        pointer[st.node[st.evicted_at[i]] + 1] += 1
+    for node in range(st.group.size):
+        pointer[node + 1] += pointer[node]
+    at = pointer[:-1].copy()
+    for i in range(count - 1, -1, -1):
+        job = st.evicted_at[i]
+        st.evicted_node[at[st.node[job]]] = job
+        at[st.node[job]] += 1
+
+
+@kernel
+def _is_capped(lists: Lists, key: int) -> bool:
+    at = (key ^ (key >> 15)) % lists.capped.size
+    while lists.capped[at] >= 0:
+        if lists.capped[at] == key:
+            return True
+        at = (at + 1) % lists.capped.size
+    return False
+
+
+@kernel
+def _set_capped(lists: Lists, key: int) -> None:
+    at = (key ^ (key >> 15)) % lists.capped.size
+    while lists.capped[at] >= 0:
+        at = (at + 1) % lists.capped.size
+    lists.capped[at] = key
+
+
+@kernel
+def _give_reason(st: State, job: int, reason: int) -> None:
+    unit = st.unit[job]
+    if unit < 0:
+        st.reason[job] = reason
+        return
+    for i in range(st.unit_ptr[unit], st.unit_ptr[unit + 1]):
+        st.reason[st.unit_job[i]] = reason
+
+
+@kernel
+def _over(st: State) -> int:
+    """Why nothing new may be looked at any more, or UNDECIDED."""
+    if st.counters[CONSIDERED] >= st.counters[BUDGET]:
+        return DECISIONS
+    for r in range(st.round_limit.size):
+        if st.round_placed[r] > st.round_limit[r]:
+            return ROUND_LIMIT
+    if st.tokens[TOKENS] < 1:
+        return RATE
+    return UNDECIDED
+
+
+@kernel
+def refusal(st: State, lists: Lists, queue: int, job: int, ask: np.ndarray, members: int) -> int:  # type: ignore[type-arg]
+    """Why limits forbid a candidate, or UNDECIDED."""
+    if members > 1:
+        if members > st.tokens[BURST] or members > st.queue_burst[queue]:
+            return BURST_TOO_SMALL
+        if st.tokens[TOKENS] < members:
+            return RATE
+        if st.queue_tokens[queue] < members:
+            return QUEUE_RATE
+    shape = st.shape[job]
+    single = st.unit[job] < 0
+    row = st.cap_row[queue * st.class_priority.size + st.class_of[shape]]
+    if row >= 0:
+        for r in range(ask.size):
+            if st.cap_held[row, r] + ask[r] > st.cap_limit[row, r]:
+                if single:
+                    _set_capped(lists, queue * st.ask.shape[0] + shape)
+                return QUEUE_LIMIT
+    for r in range(ask.size):
+        if st.is_floating[r] and ask[r] > 0 and ask[r] > st.floating_left[r]:
+            if single:
+                st.blocked[shape] = FLOATING + 1
+            return FLOATING
+    return UNDECIDED
+
+
+@kernel
+def _return_all(st: State) -> None:
+    """Balancing is over: whoever is evicted still returns, in order of number."""
+    st.counters[BALANCING] = 0
+    for i in range(st.evicted_at.size):
+        job = st.evicted_at[i]
+        if st.status[job] == EVICTED and return_unit(st, job, -1):
+            charge(st, job)
+            st.counters[JOURNAL] = 0
+
+
+@kernel
+def _try_new(st: State, lists: Lists, heaps, facts, queue: int, job: int, ask) -> None:  # type: ignore
+    """A queue's next candidate tries its luck."""
+    shape = st.shape[job]
+    single = st.unit[job] < 0
+    if single and st.blocked[shape]:
+        st.reason[job] = st.blocked[shape] - 1
+        return
+    st.counters[CONSIDERED] += 1
+    members = ask_of(st, job, False, ask)
+    reason = refusal(st, lists, queue, job, ask, members)
+    if reason != UNDECIDED:
+        _give_reason(st, job, reason)
+        return
+    hurt = place_unit(st, heaps, facts, job)
+    if hurt == EXHAUSTED:
+        _return_all(st)
+        hurt = place_unit(st, heaps, facts, job)
+    if hurt < 0:
+        _give_reason(st, job, NO_NODE_FITS)
+        if single and st.avoid_ptr[job] == st.avoid_ptr[job + 1]:
+            st.blocked[shape] = NO_NODE_FITS + 1
+        return
+    st.counters[JOURNAL] = 0
+    for r in range(ask.size):
+        st.round_placed[r] += ask[r]
+        if st.is_floating[r]:
+            st.floating_left[r] -= ask[r]
+    st.tokens[TOKENS] -= members
+    st.queue_tokens[queue] -= members
+    charge(st, job)
+    _note_placed(st, job)
+
+
+@kernel
+def _note_placed(st: State, job: int) -> None:
+    unit = st.unit[job]
+    if unit < 0:
+        st.ordered[st.counters[ORDERED]] = job
+        st.counters[ORDERED] += 1
+        return
+    for i in range(st.unit_ptr[unit], st.unit_ptr[unit + 1]):
+        st.ordered[st.counters[ORDERED]] = st.unit_job[i]
+        st.counters[ORDERED] += 1
+
+
+@kernel
+def _advance(st: State, lists: Lists, keys: Keys, queue: int, by_level: bool, large: bool) -> bool:
+    """Makes the queue's next unit its head; False when there is none."""
+    at, end = lists.evicted_at[queue], lists.evicted_ptr[queue + 1]
+    while at < end and st.status[lists.evicted[at]] != EVICTED:
+        at += 1
+    lists.evicted_at[queue] = at
+    if at < end:
+        set_key(st, keys, queue, lists.evicted[at], True, by_level, large)
+        return True
+    if lists.closed[queue]:
+        return False
+    at, end = lists.waiting_at[queue], lists.waiting_ptr[queue + 1]
+    base = queue * st.ask.shape[0]
+    while at < end:
+        job = lists.waiting[at]
+        if st.unit[job] >= 0:
+            break
+        shape = st.shape[job]
+        if st.blocked[shape]:
+            st.reason[job] = st.blocked[shape] - 1
+        elif lists.capped.size and _is_capped(lists, base + shape):
+            st.reason[job] = QUEUE_LIMIT
+        else:
+            break
+        at += 1
+    lists.waiting_at[queue] = at
+    if at < end:
+        set_key(st, keys, queue, lists.waiting[at], False, by_level, large)
+        return True
+    return False
+
+
+@kernel
+def run(st: State, lists: Lists, by_level: bool, large: bool) -> int:
+    """Takes turns until nobody has anything left to try. Returns why new work ended early, or UNDECIDED.
+
+    by_level: the repair, where evicted units only are listed and return at any level.
+    """
+    keys = new_keys(st)
+    facts = np.full((st.way_level.size, 3), -1, np.int64)
+    heaps = [(np.empty(0, np.int64), np.empty(0, np.int32))]
+    ask = np.zeros(st.ask.shape[1], np.int64)
+    over = UNDECIDED
+    for queue in range(st.rank.size):
+        if _advance(st, lists, keys, queue, by_level, large):
+            append(keys, queue)
+    start(st, keys)
+    while keys.length[0] > 0:
+        queue = keys.heap[0]
+        if lists.evicted_at[queue] < lists.evicted_ptr[queue + 1]:
+            job = lists.evicted[lists.evicted_at[queue]]
+            lists.evicted_at[queue] += 1
+            if st.status[job] == EVICTED and return_unit(st, job, 1 if by_level else -1):
+                charge(st, job)
+                st.counters[JOURNAL] = 0
+        else:
+            if over == UNDECIDED:
+                over = _over(st)
+            if over == UNDECIDED and st.queue_tokens[queue] < 1:
+                lists.closed[queue] = QUEUE_RATE + 1
+            if over != UNDECIDED:
+                lists.closed[queue] = over + 1
+            if not lists.closed[queue]:
+                job = lists.waiting[lists.waiting_at[queue]]
+                lists.waiting_at[queue] += 1
+                _try_new(st, lists, heaps, facts, queue, job, ask)
+        if _advance(st, lists, keys, queue, by_level, large):
+            sink(st, keys, 0)
+        else:
+            drop_first(st, keys)
+    return over
+
+
+@kernel
+def overdrawn_jobs(st: State, jobs: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    """Of these jobs, those that hold room at a level that is overdrawn on their node, and may be evicted."""
+    count = 0
+    result = np.empty(jobs.size, np.int64)
+    for i in range(jobs.size):
+        job = jobs[i]
+        if st.status[job] == PLACED:
+            if st.class_fixed[st.class_of[st.shape[job]]]:
+                continue
+        elif st.status[job] != BOUND or not st.evictable[job]:
+            continue
+        for r in range(st.free.shape[2]):
+            if st.free[st.level[job], st.node[job], r] < 0:
+                result[count] = job
+                count += 1
+                break
+    return result[:count]

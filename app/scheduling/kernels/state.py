@@ -1,0 +1,153 @@
+"""What the kernels work on: one tuple of arrays for a round.
+
+L levels (0 = evicted, the rest by priority), N nodes in G groups, R resources, S shapes with W ways, J jobs in U
+units, Q queues. Amounts are int64, each resource in the largest unit that divides all its amounts. A *way* is one
+choice of tolerations, nodes and level for a shape: at home, away at a node type, away in other pools. A *unit* is what
+is placed and preempted together: a gang, or one job.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+I64 = npt.NDArray[np.int64]
+I32 = npt.NDArray[np.int32]
+U8 = npt.NDArray[np.uint8]
+F64 = npt.NDArray[np.float64]
+
+# status of a job
+WAITING, BOUND, EVICTED, PREEMPTED, PLACED = 0, 1, 2, 3, 4
+# ways of coming to a node (decisions.Method)
+FREE, FAIR, URGENT, AWAY_OFFSET = 0, 1, 2, 3
+# counters
+(CONSIDERED, STAMP, JOURNAL, ORDERED, FAIR_LEFT, BALANCING, URGENCY, BUDGET, TAIL, LABEL_FILTER) = range(10)
+COUNTERS = 10
+# tokens of the pool
+TOKENS, BURST = 0, 1
+NOWHERE = -1
+EXHAUSTED = -3
+"""Balancing has no budget left for what a candidate would preempt."""
+# kinds of journal entries
+DID_PLACE, DID_PREEMPT, DID_RETURN = 0, 1, 2
+FREED_RING = 1 << 16
+BLOCK = 64
+RING = 1024
+"""Entries of the log of changed nodes that are kept by level."""
+CATCH_UP = 384
+"""More changes than this are not looked at one by one: the index is searched."""
+
+# reasons (decisions.Reason) that the loop gives; 255 = none
+NO_NODE_FITS, FLOATING, QUEUE_LIMIT, QUEUE_RATE, RATE = 0, 1, 3, 4, 5
+ROUND_LIMIT, DECISIONS, BURST_TOO_SMALL = 6, 8, 10
+UNDECIDED = 255
+
+
+class State(NamedTuple):
+    """The arrays of a round, by what they are of."""
+
+    # nodes
+    free: I64  # (L, N, R)
+    open: U8  # (N,) takes new jobs
+    group: I32  # (N,)
+    cluster: I32  # (N,)
+    always: U8  # (N,) evicted jobs may always return: over-allocated and unschedulable
+    cluster_left: I64  # (C,)
+    cluster_ptr: I64
+    cluster_node: I32
+    group_ptr: I64
+    group_node: I32
+    # shapes and ways
+    need: I64  # (S, R) of nodes
+    ask: I64  # (S, R) of the pool, floating included
+    class_of: I32  # (S,)
+    class_priority: I64  # (C,)
+    class_fixed: U8  # (C,) not preemptible: counts at every level
+    way_ptr: I64  # (S + 1,)
+    way_level: I32  # (W,)
+    way_away: U8  # (W,)
+    way_pinned: U8  # (W,) few nodes: way_node lists them
+    way_match: U8  # (W, G), zero for pinned ways
+    way_node_ptr: I64
+    way_node: I32
+    way_group_ptr: I64
+    way_group: I32
+    # jobs and units
+    shape: I32
+    queue: I32
+    node: I32
+    level: I32
+    status: U8
+    method: U8
+    reason: U8
+    by: I32
+    evictable: U8  # (J,) may be evicted when it runs
+    fresh: U8  # (J,) placed in this round
+    order: I64  # (J,) number among the evicted
+    unit: I32
+    unit_ptr: I64
+    unit_job: I32
+    avoid_ptr: I64
+    avoid_node: I32
+    ordered: I64  # placed jobs in the order of decision
+    evicted_node_ptr: I64
+    evicted_node: I64  # evicted jobs of a node, last number first
+    evicted_at: I64  # evicted jobs by number
+    # uniformity labels: values of label x are label_ptr[x]:label_ptr[x + 1], nodes of a value value_ptr
+    unit_label: I32
+    label_ptr: I64
+    value_ptr: I64
+    value_node: I32
+    # queues
+    rank: I64
+    weight: F64
+    budget: F64
+    charged: I64  # (Q, R)
+    queue_tokens: F64
+    queue_burst: F64
+    cap_row: I64  # (Q * C,)
+    cap_limit: I64  # (K, R)
+    cap_held: I64  # (K, R)
+    # the pool
+    cost_column: I64
+    cost_total: F64
+    cost_factor: F64
+    floating_left: I64  # (R,)
+    is_floating: U8
+    round_limit: I64  # (R,)
+    round_placed: I64  # (R,)
+    tokens: F64
+    counters: I64
+    blocked: U8  # (S,) 0, or the reason + 1
+    # index
+    index_column: I64
+    index_word: I64
+    index_shift: I64
+    need_key: I64  # (S,) first word of the least key that a node for the shape can have
+    key: I64  # (L, N, K) as indexed
+    built: U8
+    node_block: I32  # (L, N)
+    block_node: I32  # (L, B, BLOCK)
+    block_len: I32
+    block_max: I64  # (L, B, R)
+    block_order: I32  # (L, B)
+    region: I64  # (G + 1,)
+    region_len: I64  # (L, G)
+    dirty: I32  # (L, N)
+    is_dirty: U8
+    dirty_len: I64
+    ring: I32  # (L, RING)
+    ring_end: I64
+    seen_node: I32  # (W, L)
+    seen_end: I64
+    seen_key: I64  # (W, L, K)
+    witness: I32  # (W,)
+    # fair preemption
+    freed_node: I32  # (FREED_RING,) nodes whose room at level 0 grew, and for which levels that says nothing new
+    freed_low: I32
+    freed_high: I32
+    freed_end: I64
+    scratch: I64  # (R,)
+    stamp: I64  # (N,)
+    gathered: I64  # (N, R)
+    journal: I64  # (.., 3)

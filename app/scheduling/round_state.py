@@ -1,0 +1,203 @@
+"""From a `Round` to what the kernels work on: who is evicted, at which levels, with which nodes open.
+
+Input: a round, who takes part in it, its figures. Output: the `State`, and the lists of units by queue.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.scheduling.arrays import NO_REASON, Parts, state_of
+from app.scheduling.compiler import Kernels
+from app.scheduling.decisions import Reason
+from app.scheduling.kernels.passes import Lists
+from app.scheduling.kernels.state import State
+from app.scheduling.ledger import Ledger, placeable_nodes
+from app.scheduling.levels import Levels, levels_of
+from app.scheduling.node_matches import NodeMatcher
+from app.scheduling.ordering import queue_starts, running_order, waiting_order
+from app.scheduling.quarantine import Admission
+from app.scheduling.resources import Bool, Int32, Int64
+from app.scheduling.round import Round
+from app.scheduling.scaled import Scaled
+from app.scheduling.shares import Shares
+from app.scheduling.units import Units, units_of
+from app.scheduling.ways import ways_of
+
+ALL = -1
+SUM_MAX = 2**58
+EXACT_MAX = 2**32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """A round, who takes part, and what the pool and its queues have."""
+
+    round: Round
+    admission: Admission
+    ledger: Ledger
+    shares: Shares
+    matcher: NodeMatcher
+    indexed: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A round ready for the kernels. `reason`: uint8 by job, given before the loop. `evicted`: jobs, in order."""
+
+    state: State
+    lists: Lists
+    levels: Levels
+    scaled: Scaled
+    evicted: Int64
+    evictable: Bool
+
+
+def prepare(figures: Figures, kernels: Kernels) -> Prepared:
+    """Lays a round out."""
+    round_, admission = figures.round, figures.admission
+    evictable = evictable_jobs(round_, admission)
+    levels = levels_of(round_, evictable)
+    scaled = Scaled.of(round_, admission)
+    if int(scaled.need.max(initial=0)) * len(round_.jobs) > SUM_MAX:
+        # Room that such jobs hold is not added up exactly, so it is never given back in the round.
+        evictable &= (scaled.need.max(axis=1, initial=0) <= EXACT_MAX)[round_.jobs.shape]
+    level = _level_by_job(round_, admission, levels, evictable)
+    free = np.repeat(scaled.capacity[np.newaxis], len(levels), axis=0)
+    top = np.where(evictable, level, len(levels) - 1).astype(np.int32)
+    holding = np.flatnonzero(admission.holding)
+    kernels.fill_rooms(free, scaled.need, holding, round_.jobs.shape, round_.jobs.run_node, top)
+    evicted = running_order(round_, np.flatnonzero(_balanced(figures, evictable)))
+    waiting = waiting_order(round_, admission.waiting)
+    reason, offered = _offered(round_, admission, waiting)
+    units = units_of(
+        admission.gangs.key, (offered, _all_evictable(round_, admission, evictable, evicted)), len(round_.jobs)
+    )
+    state = state_of(
+        Parts(
+            round=round_,
+            admission=admission,
+            ledger=figures.ledger,
+            shares=figures.shares,
+            levels=levels,
+            ways=ways_of(round_, figures.matcher, levels, _used_shapes(round_, admission)),
+            units=units,
+            level=level,
+            evictable=evictable,
+            evicted=evicted,
+            open_nodes=placeable_nodes(round_, admission),
+            always=round_.nodes.unschedulable & np.any(free[0] < 0, axis=1),
+            free=free,
+            scaled=scaled,
+            indexed=figures.indexed,
+        )
+    )
+    state.reason[:] = reason
+    lists = lists_of(round_, representatives(evicted, units), representatives(offered, units), state)
+    return Prepared(state=state, lists=lists, levels=levels, scaled=scaled, evicted=evicted, evictable=evictable)
+
+
+def evictable_jobs(round_: Round, admission: Admission) -> Bool:
+    """bool by job: runs that may be preempted. A gang with a member that may not be is left alone."""
+    jobs = round_.jobs
+    preemptible = np.array([each.preemptible for each in round_.classes] or [False], np.bool_)
+    of_class = round_.shapes.priority_class[jobs.shape] if len(jobs) else np.zeros(0, np.int32)
+    mask = admission.running & (jobs.queue >= 0) & (of_class >= 0) & preemptible[np.maximum(of_class, 0)]
+    rows = np.flatnonzero(mask)
+    mask[rows] = admission.node_valid[jobs.run_node[rows]]
+    key = admission.gangs.key
+    stays = key[admission.running & ~mask & (key >= 0)]
+    if len(stays):
+        mask &= ~np.isin(key, stays)
+    return mask
+
+
+def _level_by_job(round_: Round, admission: Admission, levels: Levels, evictable: Bool) -> Int32:
+    """The level of each running job that may be evicted; a gang has the highest of its members."""
+    level = np.zeros(len(round_.jobs), np.int32)
+    rows = np.flatnonzero(evictable)
+    level[rows] = levels.of(round_.jobs.run_priority[rows])
+    key = admission.gangs.key
+    members = rows[key[rows] >= 0]
+    if len(members):
+        highest = np.zeros(int(key.max()) + 1, np.int32)
+        np.maximum.at(highest, key[members], level[members])
+        level[members] = highest[key[members]]
+    return level
+
+
+def _balanced(figures: Figures, evictable: Bool) -> Bool:
+    """bool by job: what balancing evicts, all of queues above the protected fraction of their share."""
+    round_, ledger, shares = figures.round, figures.ledger, figures.shares
+    over = np.zeros(len(round_.queues) + 1, np.bool_)
+    if round_.config.fair_share_preemption:
+        for at, queue in enumerate(ledger.active):
+            penalty = round_.resources.row(round_.queues[queue].penalty)
+            actual = ledger.costs.cost_with(ledger.held[queue], penalty)
+            due = max(shares.capped[at], shares.fair[at])
+            over[queue] = actual / due > round_.config.protected_fraction_of_fair_share
+    result: Bool = evictable & over[np.maximum(round_.jobs.queue, ALL)]
+    return result
+
+
+def _all_evictable(round_: Round, admission: Admission, evictable: Bool, evicted: Int64) -> Int64:
+    """Runs that may be evicted and are in gangs, in order; if balancing evicts none of them, the repair still may."""
+    rows = np.flatnonzero(evictable & (admission.gangs.key >= 0))
+    return running_order(round_, rows) if len(rows) else rows
+
+
+def _used_shapes(round_: Round, admission: Admission) -> Bool:
+    """bool by shape: some waiting job has it."""
+    used = np.zeros(len(round_.shapes), np.bool_)
+    used[round_.jobs.shape[admission.waiting]] = True
+    return used
+
+
+def _offered(round_: Round, admission: Admission, waiting: Int64) -> tuple[np.typing.NDArray[np.uint8], Int64]:
+    """Reasons (by job) of those that get no turn, and the jobs that do, in order."""
+    jobs, gangs = round_.jobs, admission.gangs
+    reason = np.full(len(jobs), NO_REASON, np.uint8)
+    queue = jobs.queue[waiting]
+    starts = queue_starts(queue, len(round_.queues))
+    position = np.arange(len(waiting)) - starts[queue] if len(waiting) else waiting
+    behind = position >= round_.config.lookback
+    reason[waiting[behind]] = Reason.LOOKBACK
+    keys = gangs.key[waiting]
+    late = np.unique(keys[behind & (keys >= 0)])
+    if len(late):
+        reason[waiting[np.isin(keys, late)]] = Reason.LOOKBACK
+    reason[waiting[gangs.incomplete[waiting]]] = Reason.GANG_INCOMPLETE
+    cordoned = np.array([each.cordoned for each in round_.queues], np.bool_)
+    if cordoned.any():
+        reason[waiting[cordoned[queue]]] = Reason.QUEUE_CORDONED
+    return reason, waiting[reason[waiting] == NO_REASON]
+
+
+def representatives(ordered: Int64, units: Units) -> Int64:
+    """Of an ordered list, the jobs that units are yielded with: jobs alone, and the last member of each gang."""
+    if not len(units):
+        return ordered
+    unit = units.unit[ordered]
+    keep = unit < 0
+    members = np.flatnonzero(~keep)[::-1]
+    _, last = np.unique(unit[members], return_index=True)
+    keep[members[last]] = True
+    return ordered[keep]
+
+
+def lists_of(round_: Round, evicted: Int64, waiting: Int64, state: State) -> Lists:
+    """The lists of units by queue, each at its beginning."""
+    queues = len(round_.queues)
+    evicted_ptr = queue_starts(round_.jobs.queue[evicted], queues)
+    waiting_ptr = queue_starts(round_.jobs.queue[waiting], queues)
+    size = 2 * len(waiting) + 17 if len(state.cap_limit) and len(waiting) else 0
+    return Lists(
+        evicted_ptr=evicted_ptr,
+        evicted=np.ascontiguousarray(evicted, np.int64),
+        waiting_ptr=waiting_ptr,
+        waiting=np.ascontiguousarray(waiting, np.int64),
+        evicted_at=evicted_ptr[:-1].copy(),
+        waiting_at=waiting_ptr[:-1].copy(),
+        closed=np.zeros(queues, np.uint8),
+        capped=np.full(size, -1, np.int64),
+    )

@@ -1,0 +1,121 @@
+"""Ways: for every shape the choices of nodes and level to place it with, best first; and the groups of equal nodes.
+
+Static matching (taints, selectors, affinity) is done here, once per distinct set of requirements. A way to few nodes
+lists them (hostname selectors would make every node a group of its own); the other ways define the groups: nodes are
+in one group when no such way tells them apart.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.scheduling.levels import CROSS_POOL_PRIORITY, Levels
+from app.scheduling.node_matches import NodeMatcher
+from app.scheduling.nodes import HOME_POOL
+from app.scheduling.resources import Bool, Int32, Int64
+from app.scheduling.round import Round
+
+PINNED_MAX = 32
+"""A way to so few nodes is a list."""
+UInt8 = np.typing.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """Ways start[s]:start[s + 1] are those of shape s; each has a level, an away mark and a set of nodes.
+
+    Set k is a list set_node[set_start[k]:set_start[k + 1]] when pinned[k], else the groups where match[k] is set.
+    `group`: int32 by node.
+    """
+
+    start: Int64
+    level: Int32
+    away: UInt8
+    node_set: Int64
+    pinned: Bool
+    set_start: Int64
+    set_node: Int32
+    match: UInt8
+    group: Int32
+    groups: int
+
+
+@dataclass(slots=True)
+class _Sets:
+    """Distinct sets of nodes, found by the mask object (masks are shared by the matcher) and by pool."""
+
+    masks: list[Bool]
+    index: dict[tuple[int, bool], int]
+    kept: list[Bool]
+
+    def add(self, mask: Bool, at_home: Bool, *, home: bool) -> int:
+        known = self.index.get((id(mask), home))
+        if known is None:
+            known = self.index[(id(mask), home)] = len(self.masks)
+            self.kept.append(mask)
+            self.masks.append(mask & (at_home if home else ~at_home))
+        return known
+
+
+def ways_of(round_: Round, matcher: NodeMatcher, levels: Levels, used: Bool) -> Ways:
+    """The ways of the shapes that are `used` (bool by shape); others have none."""
+    at_home: Bool = round_.nodes.pool == HOME_POOL
+    abroad = not bool(at_home.all())
+    sets = _Sets([], {}, [])
+    start = np.zeros(len(round_.shapes) + 1, np.int64)
+    rows: list[tuple[int, int, int]] = []
+    for shape in range(len(round_.shapes)):
+        if used[shape]:
+            spec = round_.shapes.specs[shape]
+            of_class = round_.classes[int(round_.shapes.priority_class[shape])]
+            placements = matcher.placements(spec, of_class)
+            for place, (mask, priority) in enumerate(placements):
+                rows.append((priority, int(place > 0), sets.add(mask, at_home, home=True)))
+            if abroad:
+                rows.append((CROSS_POOL_PRIORITY, 1, sets.add(placements[0][0], at_home, home=False)))
+        start[shape + 1] = len(rows)
+    table = np.array(rows, np.int64).reshape(-1, 3)
+    counts = np.array([int(mask.sum()) for mask in sets.masks], np.int64)
+    pinned = counts <= PINNED_MAX
+    group, groups = _groups([mask for mask, few in zip(sets.masks, pinned, strict=True) if not few], len(round_.nodes))
+    first = np.zeros(groups, np.int64)
+    first[group[::-1]] = np.arange(len(group) - 1, -1, -1)
+    match = np.zeros((len(sets.masks), groups), np.uint8)
+    lists: list[Int64] = []
+    for row, mask in enumerate(sets.masks):
+        if pinned[row]:
+            lists.append(np.flatnonzero(mask))
+        else:
+            lists.append(np.zeros(0, np.int64))
+            match[row] = mask[first]
+    set_start = np.zeros(len(lists) + 1, np.int64)
+    np.cumsum([len(each) for each in lists], out=set_start[1:])
+    return Ways(
+        start=start,
+        level=levels.of(table[:, 0]),
+        away=table[:, 1].astype(np.uint8),
+        node_set=table[:, 2],
+        pinned=pinned,
+        set_start=set_start,
+        set_node=(np.concatenate(lists) if lists else np.zeros(0)).astype(np.int32),
+        match=match,
+        group=group,
+        groups=groups,
+    )
+
+
+def _groups(masks: list[Bool], nodes: int) -> tuple[Int32, int]:
+    """The group of each node: equal where all masks are. Numbered by their first node."""
+    packed = np.zeros((nodes, max(-(-len(masks) // 64), 1)), np.uint64)
+    for row, mask in enumerate(masks):
+        packed[:, row // 64] |= mask.astype(np.uint64) << np.uint64(row % 64)
+    group = np.zeros(nodes, np.int64)
+    for word in range(packed.shape[1]):
+        _, of_word = np.unique(packed[:, word], return_inverse=True)
+        pair = group * (int(of_word.max(initial=0)) + 1) + of_word
+        _, group = np.unique(pair, return_inverse=True)
+    _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
+    number = np.empty(len(first), np.int64)
+    number[np.argsort(first)] = np.arange(len(first))
+    result: Int32 = number[inverse].astype(np.int32) if nodes else np.zeros(0, np.int32)
+    return result, len(first)
