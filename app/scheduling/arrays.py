@@ -1,7 +1,7 @@
 """Lays a round out for the kernels: everything that `kernels.state.State` holds, from the parts of a round."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 
@@ -31,6 +31,8 @@ from app.scheduling.ways import Ways
 
 Arrays = dict[str, Any]
 NO_REASON = 255
+KINDS = get_type_hints(State)
+"""The declared type of each array: a kernel is compiled once more for every other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +59,17 @@ class Parts:
 def state_of(parts: Parts) -> State:
     """The state at the start of a round."""
     fields = _nodes(parts) | _shapes(parts) | _jobs(parts) | _labels(parts) | _queues(parts) | _pool(parts)
-    return State(**fields, **_index(parts, fields), **_preemption(parts))
+    fields |= _index(parts, fields) | _preemption(parts)
+    return State(
+        **{name: np.require(fields[name], kind.__args__[1].__args__[0], ["C", "W"]) for name, kind in KINDS.items()}
+    )
 
 
 def csr(rows: Int64 | Int32, count: int) -> tuple[Int64, Int32]:
     """Groups positions by value: start (count + 1,) and the positions of each value, in order."""
     start = np.zeros(count + 1, np.int64)
     np.cumsum(np.bincount(rows, minlength=count), out=start[1:])
-    return start, np.argsort(rows, kind="stable").astype(np.int32)
+    return start, np.argsort(rows, kind="stable").astype(np.int64)
 
 
 def _nodes(parts: Parts) -> Arrays:
@@ -80,7 +85,7 @@ def _nodes(parts: Parts) -> Arrays:
         "free": parts.free,
         "open": is_open.astype(np.uint8),
         "group": parts.ways.group,
-        "cluster": cluster.astype(np.int32),
+        "cluster": cluster.astype(np.int64),
         "always": parts.always.astype(np.uint8),
         "cluster_left": left,
         "cluster_ptr": cluster_ptr,
@@ -103,7 +108,7 @@ def _shapes(parts: Parts) -> Arrays:
     return {
         "need": parts.scaled.need,
         "ask": parts.scaled.ask,
-        "class_of": parts.round.shapes.priority_class.astype(np.int32),
+        "class_of": parts.round.shapes.priority_class.astype(np.int64),
         "class_priority": np.array([each.priority for each in classes], np.int64),
         "class_fixed": np.array([not each.preemptible for each in classes], np.uint8),
         "way_ptr": ways.start,
@@ -112,9 +117,9 @@ def _shapes(parts: Parts) -> Arrays:
         "way_pinned": ways.pinned[ways.node_set].astype(np.uint8),
         "way_match": match,
         "way_node_ptr": node_start,
-        "way_node": np.concatenate(pieces) if pieces else np.zeros(0, np.int32),
+        "way_node": np.concatenate(pieces) if pieces else np.zeros(0, np.int64),
         "way_group_ptr": group_start,
-        "way_group": np.nonzero(match)[1].astype(np.int32),
+        "way_group": np.nonzero(match)[1].astype(np.int64),
     }
 
 
@@ -131,15 +136,15 @@ def _jobs(parts: Parts) -> Arrays:
         "status": np.where(jobs.running, BOUND, WAITING).astype(np.uint8),
         "method": np.zeros(count, np.uint8),
         "reason": np.full(count, NO_REASON, np.uint8),
-        "by": np.full(count, -1, np.int32),
+        "by": np.full(count, -1, np.int64),
         "evictable": parts.evictable.astype(np.uint8),
         "fresh": np.zeros(count, np.uint8),
         "order": np.zeros(count if evicted else 1, np.int64),
         "unit": parts.units.unit,
         "unit_ptr": parts.units.start,
-        "unit_job": parts.units.jobs.astype(np.int32),
+        "unit_job": parts.units.jobs.astype(np.int64),
         "avoid_ptr": avoid_ptr,
-        "avoid_node": jobs.avoid_node[known][order].astype(np.int32),
+        "avoid_node": jobs.avoid_node[known][order].astype(np.int64),
         "ordered": np.zeros(int(parts.admission.waiting.sum()), np.int64),
         "evicted_node_ptr": np.zeros(nodes + 1, np.int64),
         "evicted_node": np.zeros(evicted, np.int64),
@@ -150,7 +155,7 @@ def _jobs(parts: Parts) -> Arrays:
 def _labels(parts: Parts) -> Arrays:
     """Nodes by value of each uniformity label that a gang names; values in order of their text."""
     round_, units = parts.round, parts.units
-    unit_label = np.full(len(units), -1, np.int32)
+    unit_label = np.full(len(units), -1, np.int64)
     labels: dict[str, int] = {}
     gangs = round_.jobs.gang[units.last()].tolist()
     waits = parts.admission.waiting[units.last()].tolist()
@@ -159,7 +164,7 @@ def _labels(parts: Parts) -> Arrays:
         if label is not None:
             unit_label[unit] = labels.setdefault(label, len(labels))
     nodes = round_.nodes
-    entry_node = np.repeat(np.arange(len(nodes), dtype=np.int32), np.diff(nodes.label_start))
+    entry_node = np.repeat(np.arange(len(nodes), dtype=np.int64), np.diff(nodes.label_start))
     strings = {text: index for index, text in enumerate(nodes.strings)}
     label_ptr, sizes, members = [0], [], []
     for label in labels:
@@ -173,7 +178,7 @@ def _labels(parts: Parts) -> Arrays:
         "unit_label": unit_label,
         "label_ptr": np.array(label_ptr, np.int64),
         "value_ptr": np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
-        "value_node": np.concatenate(members) if members else np.zeros(0, np.int32),
+        "value_node": np.concatenate(members) if members else np.zeros(0, np.int64),
     }
 
 
@@ -249,22 +254,22 @@ def _index(parts: Parts, fields: Arrays) -> Arrays:
         "need_key": parts.scaled.need_keys(layout),
         "key": np.zeros((levels, nodes, words), np.int64),
         "built": np.zeros(levels, np.uint8),
-        "node_block": np.full((levels, nodes), -1, np.int32),
-        "block_node": np.empty((levels, blocks, BLOCK), np.int32),
-        "block_len": np.zeros((levels, blocks), np.int32),
+        "node_block": np.full((levels, nodes), -1, np.int64),
+        "block_node": np.empty((levels, blocks, BLOCK), np.int64),
+        "block_len": np.zeros((levels, blocks), np.int64),
         "block_max": np.zeros((levels, blocks, width), np.int64),
-        "block_order": np.zeros((levels, blocks), np.int32),
+        "block_order": np.zeros((levels, blocks), np.int64),
         "region": region,
         "region_len": np.zeros((levels, parts.ways.groups), np.int64),
-        "dirty": np.empty((levels, nodes), np.int32),
+        "dirty": np.empty((levels, nodes), np.int64),
         "is_dirty": np.zeros((levels, nodes), np.uint8),
         "dirty_len": np.zeros(levels, np.int64),
-        "ring": np.zeros((levels, RING), np.int32),
+        "ring": np.zeros((levels, RING), np.int64),
         "ring_end": np.zeros(levels, np.int64),
-        "seen_node": np.full((ways, levels), NOWHERE, np.int32),
+        "seen_node": np.full((ways, levels), NOWHERE, np.int64),
         "seen_end": np.full((ways, levels), -1, np.int64),
         "seen_key": np.zeros((ways, levels, words), np.int64),
-        "witness": np.full(ways, NOWHERE, np.int32),
+        "witness": np.full(ways, NOWHERE, np.int64),
     }
 
 
@@ -273,9 +278,9 @@ def _preemption(parts: Parts) -> Arrays:
     balancing = len(parts.evicted) > 0
     largest = int(np.diff(parts.units.start).max(initial=1))
     return {
-        "freed_node": np.zeros(FREED_RING, np.int32),
-        "freed_low": np.zeros(FREED_RING, np.int32),
-        "freed_high": np.zeros(FREED_RING, np.int32),
+        "freed_node": np.zeros(FREED_RING, np.int64),
+        "freed_low": np.zeros(FREED_RING, np.int64),
+        "freed_high": np.zeros(FREED_RING, np.int64),
         "freed_end": np.zeros(1, np.int64),
         "scratch": np.zeros(width, np.int64),
         "stamp": np.zeros(nodes if balancing else 0, np.int64),

@@ -6,7 +6,7 @@ uncompiled until that is done. The decisions are the same. With NUMBA_DISABLE_JI
 uncompiled.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -36,13 +36,20 @@ COMPILED = Kernels(
     find_overdrawn=entry.find_overdrawn,
     check_alone=entry.check_alone,
 )
-PLAIN = Kernels(
-    fill_rooms=uncompiled(entry.fill_rooms),
-    balance_and_schedule=uncompiled(entry.balance_and_schedule),
-    repair=uncompiled(entry.repair),
-    find_overdrawn=uncompiled(entry.find_overdrawn),
-    check_alone=uncompiled(entry.check_alone),
-)
+
+
+def plain_kernels(replaced: Mapping[str, Callable[..., object]] | None = None) -> Kernels:
+    """The uncompiled form, with some kernels replaced by other functions."""
+    return Kernels(
+        fill_rooms=uncompiled(entry.fill_rooms, replaced),
+        balance_and_schedule=uncompiled(entry.balance_and_schedule, replaced),
+        repair=uncompiled(entry.repair, replaced),
+        find_overdrawn=uncompiled(entry.find_overdrawn, replaced),
+        check_alone=uncompiled(entry.check_alone, replaced),
+    )
+
+
+PLAIN = plain_kernels()
 _busy: list[bool] = [False]
 
 

@@ -15,6 +15,8 @@ from app.scheduling.resources import Bool, Int64, exact_sums, exact_total
 from app.scheduling.round import Round
 from app.scheduling.shares import CostModel, Shares, fair_shares
 
+TABLE_MAX = 4_000_000
+"""Jobs are counted by queue and shape first, where that many pairs are enough."""
 Caps = tuple[tuple[int, int], ...]
 """(column, largest amount) of every resource that is limited."""
 
@@ -43,6 +45,8 @@ class Ledger:
 
 def floating_left(round_: Round, admission: Admission) -> list[int]:
     """By column: what is left of floating resources (negative when too much is in use), 0 for resources of nodes."""
+    if not floating_columns(round_).any():
+        return [0] * len(round_.resources.names)
     rows = np.flatnonzero(admission.holding)
     used = exact_sums(np.zeros(len(rows), np.int64), round_.jobs.shape[rows], admission.requests, 1)[0]
     floating = floating_columns(round_)
@@ -82,8 +86,16 @@ def open_ledger(round_: Round, admission: Admission) -> Ledger:
     waiting = np.flatnonzero(wanting)
 
     def by_class(rows: Int64) -> list[list[int]]:
-        groups = jobs.queue[rows].astype(np.int64) * classes + class_of_job[rows]
-        return exact_sums(groups, jobs.shape[rows], admission.requests, queues * classes)
+        shapes = len(round_.shapes)
+        if queues * shapes > TABLE_MAX:
+            groups = jobs.queue[rows].astype(np.int64) * classes + class_of_job[rows]
+            return exact_sums(groups, jobs.shape[rows], admission.requests, queues * classes)
+        pairs = jobs.queue[rows].astype(np.int64) * shapes + jobs.shape[rows]
+        counts = np.bincount(pairs, minlength=queues * shapes)
+        used = np.flatnonzero(counts)
+        queue, shape = used // max(shapes, 1), used % max(shapes, 1)
+        groups = queue * classes + np.maximum(round_.shapes.priority_class[shape], 0)
+        return exact_sums(groups, shape, admission.requests, queues * classes, counts[used])
 
     held_in_class, waiting_in_class = by_class(running), by_class(waiting)
     held = [_sum_rows(held_in_class, queue * classes, classes, len(totals)) for queue in range(queues)]

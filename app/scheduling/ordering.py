@@ -27,22 +27,22 @@ def class_priorities(round_: Round, rows: Int64) -> Int64:
 def waiting_order(round_: Round, waiting: Bool) -> Int64:
     """The jobs of the mask, queue by queue, each in order (of listed queues and known classes)."""
     jobs, rows = round_.jobs, np.flatnonzero(waiting)
-    keys = [jobs.queue[rows], -class_priorities(round_, rows), jobs.priority[rows], jobs.submitted[rows]]
+    keys: list[Column] = [jobs.queue[rows], -class_priorities(round_, rows), jobs.priority[rows], jobs.submitted[rows]]
     return in_order(rows, keys, jobs.id)
 
 
 def running_order(round_: Round, rows: Int64) -> Int64:
     """These running jobs, queue by queue, each in order."""
     jobs = round_.jobs
-    keys = [jobs.queue[rows], -class_priorities(round_, rows), jobs.priority[rows]]
+    keys: list[Column] = [jobs.queue[rows], -class_priorities(round_, rows), jobs.priority[rows]]
     return in_order(rows, [*keys, jobs.run_started[rows], jobs.submitted[rows]], jobs.id)
 
 
-def repair_order(round_: Round, rows: Int64, level: Int32, fresh: npt.NDArray[np.uint8]) -> Int64:
+def repair_order(round_: Round, rows: Int64, level: Column, fresh: npt.NDArray[np.uint8]) -> Int64:
     """These jobs, running or placed in this round, queue by queue; `level` and `fresh` by job."""
     jobs = round_.jobs
     started = np.where(fresh[rows] > 0, 0, jobs.run_started[rows])
-    keys = [jobs.queue[rows], -level[rows].astype(np.int64), fresh[rows].astype(np.int64)]
+    keys: list[Column] = [jobs.queue[rows], -level[rows].astype(np.int64), fresh[rows].astype(np.int64)]
     keys += [-class_priorities(round_, rows), jobs.priority[rows], started, jobs.submitted[rows]]
     return in_order(rows, keys, jobs.id)
 
@@ -52,7 +52,7 @@ def in_order(rows: Int64, keys: Sequence[Column], ids: npt.NDArray[np.bytes_]) -
     if not len(rows):
         return rows
     packed = _packed(keys)
-    order = np.lexsort(tuple(reversed(keys))) if packed is None else np.argsort(packed, kind="stable")
+    order = np.lexsort(tuple(reversed(keys))) if packed is None else np.argsort(packed)
     compared = [packed] if packed is not None else list(keys)
     return _sort_ties(rows[order], [key[order] for key in compared], ids)
 

@@ -19,7 +19,8 @@ from app.scheduling.units import Gangs, gangs_of
 class Admission:
     """`running`, `waiting`: bool by job, those that take part. `holding`: bool by job, runs that hold room on a node.
 
-    `gangs`: who belongs together. `node_valid`: bool by node. `requests`: int64 (S, R), requests with negative amounts taken as 0.
+    `gangs`: who belongs together. `node_valid`: bool by node. `requests`: int64 (S, R), requests with negative amounts
+    taken as 0.
     """
 
     running: Bool

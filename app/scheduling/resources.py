@@ -58,8 +58,12 @@ def exact_total(amounts: Int64) -> list[int]:
     return [(int(upper) << _LOW_BITS) + int(lower) for upper, lower in zip(high, low, strict=True)]
 
 
-def exact_sums(groups: Int64 | Int32, rows: Int32, table: Int64, count: int) -> list[list[int]]:
+def exact_sums(
+    groups: Int64 | Int32, rows: Int64 | Int32, table: Int64, count: int, times: Int64 | None = None
+) -> list[list[int]]:
     """Sums of `table[rows]` (table (m, R), not negative; rows (n,)) by group (n,), as Python integers (count, R).
+
+    `times`: (n,), how often each row counts; once by default. They sum to no more than 2^26.
 
     The two halves of an amount are summed apart as float64, which is exact for up to 2^26 rows.
     """
@@ -70,8 +74,11 @@ def exact_sums(groups: Int64 | Int32, rows: Int32, table: Int64, count: int) -> 
         amounts = table[:, column]
         if not amounts.any():
             continue
-        low = np.bincount(groups, weights=(amounts & ((1 << _LOW_BITS) - 1))[rows], minlength=count)
-        high = np.bincount(groups, weights=(amounts >> _LOW_BITS)[rows], minlength=count)
+        lows, highs = (amounts & ((1 << _LOW_BITS) - 1))[rows], (amounts >> _LOW_BITS)[rows]
+        if times is not None:
+            lows, highs = lows * times, highs * times
+        low = np.bincount(groups, weights=lows, minlength=count)
+        high = np.bincount(groups, weights=highs, minlength=count)
         for group in range(count):
             sums[group][column] = (int(high[group]) << _LOW_BITS) + int(low[group])
     return sums

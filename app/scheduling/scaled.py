@@ -78,9 +78,7 @@ class Scaled:
             left -= bits
             words.append(word)
             shifts.append(left)
-        layout = (np.array(part, np.int64) for part in (columns, words, shifts))
-        column, of_word, shift = layout
-        return column, of_word, shift, word + 1
+        return np.array(columns, np.int64), np.array(words, np.int64), np.array(shifts, np.int64), word + 1
 
     def need_keys(self, layout: tuple[Int64, Int64, Int64, int]) -> Int64:
         """The first word of the least key that a node for each shape can have."""

@@ -8,12 +8,12 @@ there and letting it return, higher levels first. Whoever was evicted and has no
 
 import numpy as np
 
-from app.scheduling.compiler import Kernels, compile_now, current_kernels
 from app.scheduling.builder import RoundBuilder
+from app.scheduling.compiler import Kernels, compile_now, current_kernels
 from app.scheduling.decisions import Decisions
 from app.scheduling.jobs import Gang
 from app.scheduling.kernels.passes import Lists
-from app.scheduling.kernels.state import EVICTED, ORDERED, State
+from app.scheduling.kernels.state import ORDERED, State
 from app.scheduling.ledger import open_ledger
 from app.scheduling.node_matches import NodeMatcher
 from app.scheduling.ordering import repair_order
@@ -91,6 +91,3 @@ def _warm_up(kernels: Kernels) -> None:
         for name in ("j", "k"):
             builder.add_job(name, queue="a", requests={"cpu": 1}, gang=Gang(id="g", cardinality=2))
         schedule(builder.build(), kernels)
-
-
-__all__ = ["EVICTED", "compile_kernels", "schedule"]

@@ -9,16 +9,16 @@ from dataclasses import replace
 import numpy as np
 
 from app.scheduling.compiler import Kernels
-from app.scheduling.decisions import Decisions, Explanation, Reason, Scheduled, Unschedulable, no_preemptions
+from app.scheduling.decisions import Decisions, Explanation, Reason, Scheduled, UInt8, Unschedulable, no_preemptions
 from app.scheduling.explanation import EXPLANATIONS_MAX, INVALID, Explanations, Room, explain_shape
-from app.scheduling.kernels.passes import UNDECIDED
+from app.scheduling.kernels.state import UNDECIDED
 from app.scheduling.ledger import fraction_of
 from app.scheduling.nodes import HOME_POOL
 from app.scheduling.outcome import queue_shares
 from app.scheduling.quarantine import floating_columns
 from app.scheduling.resources import Int64, exact_total
 from app.scheduling.round import Round
-from app.scheduling.round_state import Figures, Prepared, prepare, representatives
+from app.scheduling.round_state import Figures, Prepared, prepare
 from app.scheduling.units import Units
 
 
@@ -137,7 +137,7 @@ def _questions(round_: Round, prepared: Prepared, offered: Int64) -> tuple[Int64
     return offered[first], answer
 
 
-def _places(node: Int64, level: Int64, method: Int64) -> Int64:
+def _places(node: Int64, level: Int64, method: UInt8) -> Int64:
     return np.column_stack((node, level, method)).astype(np.int64)
 
 
@@ -150,6 +150,3 @@ def _explanations(figures: Figures, prepared: Prepared, subjects: list[tuple[int
         return explain_shape(round_, admission.requests, shape, avoid, figures.matcher, room, closed)
 
     return Explanations(subjects, explain)
-
-
-__all__ = ["check_submissions", "emptied", "representatives"]

@@ -32,9 +32,9 @@ class Gangs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Units:
-    """`unit`: int32 by job, -1 for a job alone. Members of unit u are jobs[start[u]:start[u + 1]], in order."""
+    """`unit`: by job, -1 for a job alone. Members of unit u are jobs[start[u]:start[u + 1]], in order."""
 
-    unit: Int32
+    unit: Int32 | Int64
     start: Int64
     jobs: Int64
 

@@ -179,6 +179,8 @@ class Placing(Pool):
         best: tuple[int, list[str]] | None = None
         for value in sorted({n["labels"][label] for n in self.nodes if label in n.get("labels", {})}):
             only = [n["name"] for n in self.nodes if n.get("labels", {}).get(label) == value]
+            if not self.has_capacity(members, only):
+                continue
             saved = self.snapshot()
             hurt = self.place_members(members, only)
             if hurt == "exhausted" or hurt == 0:
@@ -187,3 +189,15 @@ class Placing(Pool):
                 best = (hurt, only)
             self.restore(saved)
         return None if best is None else self.place_members(members, best[1])
+
+    def has_capacity(self, members: list[Json], only: list[str]) -> bool:
+        """Members that are all alike are not tried where nodes could not hold them, whoever gave way."""
+        if len({self.shape(m) for m in members}) > 1:
+            return True
+        need = {r: a for r, a in self.needs[members[0]["id"]].items() if a > 0 and r not in self.floating}
+        total = 0
+        for n in self.nodes:
+            if n["name"] in only:
+                free = self.room_at(n, self.priorities[-1])
+                total += min([len(members), *(max(free.get(r, 0), 0) // a for r, a in need.items())])
+        return total >= len(members)

@@ -1,4 +1,4 @@
-"""A round by brute force: eviction, turns and repair; `reference_decisions` returns what `argosy-decisions/1` must say."""
+"""A round by brute force: eviction, turns and repair. `reference_decisions` says what `argosy-decisions/1` must."""
 
 from fractions import Fraction
 from typing import Any
@@ -282,9 +282,9 @@ class Reference(Placing):
         if len(unit) == 1:
             if reason == "queueResourceLimit":
                 capped.add(key)
-            elif reason == "floatingResources":
-                self.hopeless[key] = reason
-            elif reason == "noNodeFits" and not any(a in self.node_names for a in j.get("avoidNodes", [])):
+            elif reason == "floatingResources" or (
+                reason == "noNodeFits" and not any(a in self.node_names for a in j.get("avoidNodes", []))
+            ):
                 self.hopeless[key] = reason
 
     def refusal(self, q: str, unit: list[Json]) -> str | None:

@@ -7,10 +7,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.scheduling.compiler import COMPILED, PLAIN
 from app.scheduling.decisions_file import parse_decisions, print_decisions
 from app.scheduling.round_file import parse_round
 from app.scheduling.round_print import print_round
 from app.scheduling.schedule import schedule
+from tests.property.scheduling_pressed import pressed_document
 from tests.property.scheduling_reference import Reference, reference_decisions
 from tests.property.scheduling_rounds import random_document
 from tests.property.scheduling_rules import affine, amounts, plus, selected, tolerated
@@ -37,19 +39,36 @@ def by_job(decided: Json) -> Json:
     }
 
 
-@settings(max_examples=500, deadline=None)
-@given(SEEDS)
-def test_a_round_decides_what_brute_force_decides(seed: int) -> None:
-    document = random_document(seed)
-    decided, expected = decide(document), reference_decisions(document)
+def assert_equal_to_brute_force(document: Json) -> None:
+    decided, expected = decide(document), reference_decisions(json.loads(json.dumps(document)))
     assert decided["scheduled"] == expected["scheduled"]
+    assert {each["job"]: (each["reason"], each["by"]) for each in decided["preempted"]} == expected["preempted"]
     assert {each["job"]: each["reason"] for each in decided["unschedulable"]} == expected["unschedulable"]
     assert {each.get("job", each.get("node")) for each in decided["quarantined"]} == expected["quarantined"]
     assert {each["name"]: tuple(each[name] for name in SHARES) for each in decided["queues"]} == expected["shares"]
-    assert {each["job"]: (each["reason"], each["by"]) for each in decided["preempted"]} == expected["preempted"]
     if document.get("limiter"):
         assert decided["limiter"] == {"tokens": expected["tokens"]}
     assert {each["job"]: each["nodes"] for each in decided["unschedulable"] if "nodes" in each} == expected["why"]
+
+
+@settings(max_examples=1500, deadline=None)
+@given(SEEDS)
+def test_a_round_with_everything_mixed_in_decides_what_brute_force_decides(seed: int) -> None:
+    assert_equal_to_brute_force(random_document(seed))
+
+
+@settings(max_examples=1500, deadline=None)
+@given(SEEDS)
+def test_a_round_on_full_nodes_decides_what_brute_force_decides(seed: int) -> None:
+    assert_equal_to_brute_force(pressed_document(seed))
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS)
+def test_uncompiled_kernels_decide_the_same(seed: int) -> None:
+    for document in (random_document(seed), pressed_document(seed)):
+        round_ = parse_round(json.dumps(document))
+        assert print_decisions(round_, schedule(round_, PLAIN)) == print_decisions(round_, schedule(round_, COMPILED))
 
 
 @settings(max_examples=150, deadline=None)
@@ -57,37 +76,87 @@ def test_a_round_decides_what_brute_force_decides(seed: int) -> None:
 def test_a_submit_check_says_what_brute_force_says(seed: int) -> None:
     document = random_document(seed)
     document["config"]["submitCheck"] = True
-    decided, expected = decide(document), reference_decisions(document)
+    decided, expected = decide(document), reference_decisions(json.loads(json.dumps(document)))
     assert {each["job"]: each["node"] for each in decided["scheduled"]} == expected["fits"]
     assert {each["job"]: each["reason"] for each in decided["unschedulable"]} == expected["unschedulable"]
 
 
+DOCUMENTS = st.builds(lambda make, seed: make(seed), st.sampled_from((random_document, pressed_document)), SEEDS)
+
+
+def room_after(document: Json, decided: Json, rules: Reference) -> dict[str, dict[str, int]]:
+    """What nodes have left, added up from the decisions."""
+    lost = {each["job"] for each in decided["preempted"]}
+    where = {job["id"]: job["run"]["node"] for job in document["jobs"] if job.get("run") and job["id"] not in lost}
+    where |= {each["job"]: each["node"] for each in decided["scheduled"]}
+    room = {}
+    for node in document["nodes"]:
+        taken = [rules.needs[job] for job, name in where.items() if name == node["name"]]
+        free = {r: a for r, a in amounts(node["capacity"]).items() if r not in rules.floating}
+        for part in (amounts(node.get("held")), *taken):
+            free = plus(free, {r: -max(a, 0) for r, a in part.items() if r not in rules.floating})
+        room[node["name"]] = free
+    return room
+
+
 @settings(max_examples=150, deadline=None)
-@given(SEEDS)
-def test_nothing_new_overcommits_a_node_or_goes_where_it_may_not(seed: int) -> None:
-    document = random_document(seed)
+@given(DOCUMENTS)
+def test_nothing_new_overcommits_a_node_or_goes_where_it_may_not(document: Json) -> None:
     decided = decide(document)
     rules = Reference(document)
     jobs = {job["id"]: job for job in document["jobs"]}
     placed = [each["job"] for each in decided["scheduled"]]
     decided_on = placed + [each["job"] for each in decided["unschedulable"]]
-    decided_on += [each["job"] for each in decided["quarantined"] if "job" in each]
+    decided_on += [each["job"] for each in decided["quarantined"] if "job" in each and not jobs[each["job"]].get("run")]
     assert len(set(decided_on)) == len(decided_on)
-    assert {job for job in jobs if not jobs[job].get("run")} <= set(decided_on)
-    new_room = {node["name"]: rules.room(node) for node in document["nodes"]}
+    assert {job for job in jobs if not jobs[job].get("run")} == set(decided_on)
+    room = room_after(document, decided, rules)
     for each in decided["scheduled"]:
         job, node = jobs[each["job"]], next(n for n in document["nodes"] if n["name"] == each["node"])
-        assert not job.get("run")
         assert rules.placeable(node)
         assert node["name"] not in job.get("avoidNodes", [])
         assert selected(job, node)
         assert affine(job, node)
-        tolerations = next(way for priority, way in rules.ways(job) if priority == each["scheduledAtPriority"])
-        assert all(tolerated(taint, tolerations) for taint in node["taints"])
-        taken = {name: -a for name, a in amounts(job["requests"]).items() if name not in rules.floating}
-        new_room[node["name"]] = plus(new_room[node["name"]], taken)
-    for node in {each["node"] for each in decided["scheduled"]}:
-        assert all(free >= 0 for free in new_room[node].values())
+        ways = [tolerations for priority, tolerations, _ in rules.ways(job) if priority == each["scheduledAtPriority"]]
+        assert any(all(tolerated(taint, way) for taint in node.get("taints", [])) for way in ways)
+        assert all(free >= 0 for free in room[node["name"]].values())
+
+
+@settings(max_examples=150, deadline=None)
+@given(DOCUMENTS)
+def test_nobody_gives_way_to_a_lower_priority_and_gangs_start_and_end_whole(document: Json) -> None:
+    decided = decide(document)
+    rules = Reference(document)
+    jobs = {job["id"]: job for job in document["jobs"]}
+    scheduled = {each["job"]: each for each in decided["scheduled"]}
+    lost = {each["job"]: each for each in decided["preempted"]}
+    for name, each in lost.items():
+        assert name in rules.evictable
+        if each["reason"] in ("fairShare", "urgency"):
+            taker = scheduled.get(each["by"])
+            assert taker is None or taker["scheduledAtPriority"] >= rules.priority[name]
+    for name in (*scheduled, *lost):
+        mates = {mate["id"] for mate in rules.gang_of(jobs[name])}
+        assert mates <= set(scheduled) or mates <= set(lost)
+    for name in scheduled:
+        label = (jobs[name].get("gang") or {}).get("uniformityLabel")
+        if label and len(rules.gang_of(jobs[name])) > 1:
+            nodes = {scheduled[mate["id"]]["node"] for mate in rules.gang_of(jobs[name])}
+            assert len({n["labels"][label] for n in document["nodes"] if n["name"] in nodes}) == 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(SEEDS)
+def test_a_queue_within_its_protected_fraction_loses_nothing_to_balancing(seed: int) -> None:
+    document = pressed_document(seed)
+    decided = decide(document)
+    jobs = {job["id"]: job for job in document["jobs"]}
+    shares = {each["name"]: each for each in decided["queues"]}
+    for each in decided["preempted"]:
+        if each["reason"] == "fairShare":
+            share = shares[jobs[each["job"]]["queue"]]
+            due = max(share["cappedShare"], share["fairShare"])
+            assert share["actualShareBefore"] / due > document["config"]["protectedFractionOfFairShare"]
 
 
 @settings(max_examples=150, deadline=None)
@@ -124,7 +193,7 @@ def test_the_order_of_jobs_queues_classes_and_clusters_in_the_file_does_not_matt
     assert by_job(decide(shuffled)) == by_job(decide(document))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(SEEDS)
 def test_renaming_nodes_in_place_changes_nothing_but_the_names(seed: int) -> None:
     document = random_document(seed)
@@ -140,7 +209,7 @@ def test_renaming_nodes_in_place_changes_nothing_but_the_names(seed: int) -> Non
     assert decide(json.loads(text)) == json.loads(expected)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(SEEDS)
 def test_printing_and_reading_a_round_and_its_decisions_loses_nothing(seed: int) -> None:
     round_ = parse_round(json.dumps(random_document(seed)))

@@ -29,7 +29,7 @@ def _first_block(st: State, level: int, group: int, shape: int) -> int:
 
 
 @kernel
-def _search_group(st: State, level: int, group: int, shape: int, best: int, avoid: np.ndarray) -> int:  # type: ignore[type-arg]
+def _search_group(st: State, level: int, group: int, shape: int, best: int, avoid: np.ndarray) -> int:
     """The best node of a group, or `best` when that is not worse."""
     start = st.region[group]
     for at in range(_first_block(st, level, group, shape), st.region_len[level, group]):
@@ -54,7 +54,7 @@ def _search_group(st: State, level: int, group: int, shape: int, best: int, avoi
 
 
 @kernel
-def is_avoided(avoid: np.ndarray, node: int) -> bool:  # type: ignore[type-arg]
+def is_avoided(avoid: np.ndarray, node: int) -> bool:
     """Whether the node is in a (short) list."""
     for i in range(avoid.size):
         if avoid[i] == node:
@@ -63,7 +63,7 @@ def is_avoided(avoid: np.ndarray, node: int) -> bool:  # type: ignore[type-arg]
 
 
 @kernel
-def search(st: State, level: int, way: int, shape: int, avoid: np.ndarray) -> int:  # type: ignore[type-arg]
+def search(st: State, level: int, way: int, shape: int, avoid: np.ndarray) -> int:
     """The best node of a way that is not pinned, by the index."""
     flush(st, level)
     best = NOWHERE
@@ -73,7 +73,7 @@ def search(st: State, level: int, way: int, shape: int, avoid: np.ndarray) -> in
 
 
 @kernel
-def scan(st: State, level: int, shape: int, nodes: np.ndarray, way: int, avoid: np.ndarray) -> int:  # type: ignore[type-arg]
+def scan(st: State, level: int, shape: int, nodes: np.ndarray, way: int, avoid: np.ndarray) -> int:
     """The best of these nodes, one by one; way >= 0: of those that it matches."""
     best = NOWHERE
     for i in range(nodes.size):

@@ -56,7 +56,7 @@ def find_overdrawn(st: State, jobs: I64) -> I64:
 def check_alone(st: State, lists: Lists, jobs: I64, verdict: I64) -> None:
     """Tries units one by one on the pool as it is. verdict: reason, or UNDECIDED with their place left in the state."""
     facts = np.full((st.way_level.size, 3), -1, np.int64)
-    heaps = [(np.empty(0, np.int64), np.empty(0, np.int32))]
+    heaps = [(np.empty(0, np.int64), np.empty(0, np.int64))]
     ask = np.zeros(st.ask.shape[1], np.int64)
     for i in range(jobs.size):
         job = jobs[i]

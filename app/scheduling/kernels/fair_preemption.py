@@ -38,7 +38,7 @@ def release_number(st: State, node: int, shape: int, level: int) -> int:
 
 
 @kernel
-def _sink(keys: np.ndarray, nodes: np.ndarray, length: int, at: int) -> None:  # type: ignore[type-arg]
+def _sink(keys: np.ndarray, nodes: np.ndarray, length: int, at: int) -> None:
     key, node = keys[at], nodes[at]
     while True:
         child = 2 * at + 1
@@ -56,7 +56,7 @@ def _sink(keys: np.ndarray, nodes: np.ndarray, length: int, at: int) -> None:  #
 
 
 @kernel
-def _push(keys: np.ndarray, nodes: np.ndarray, length: int, key: int, node: int) -> None:  # type: ignore[type-arg]
+def _push(keys: np.ndarray, nodes: np.ndarray, length: int, key: int, node: int) -> None:
     at = length
     while at > 0 and keys[(at - 1) // 2] < key:
         keys[at] = keys[(at - 1) // 2]
@@ -67,12 +67,12 @@ def _push(keys: np.ndarray, nodes: np.ndarray, length: int, key: int, node: int)
 
 
 @kernel
-def _build(st: State, way: int, shape: int) -> tuple[np.ndarray, np.ndarray, int]:  # type: ignore[type-arg]
+def _build(st: State, way: int, shape: int) -> tuple[np.ndarray, np.ndarray, int]:
     count = 0
     for node in range(st.group.size):
         if st.evicted_node_ptr[node + 1] > st.evicted_node_ptr[node] and matches(st, way, node):
             count += 1
-    keys, nodes = np.empty(count + count // 4 + 16, np.int64), np.empty(count + count // 4 + 16, np.int32)
+    keys, nodes = np.empty(count + count // 4 + 16, np.int64), np.empty(count + count // 4 + 16, np.int64)
     length = 0
     for node in range(st.group.size):
         if st.evicted_node_ptr[node + 1] > st.evicted_node_ptr[node] and matches(st, way, node):
@@ -87,7 +87,7 @@ def _build(st: State, way: int, shape: int) -> tuple[np.ndarray, np.ndarray, int
 
 
 @kernel
-def _catch_up(st: State, keys: np.ndarray, nodes: np.ndarray, facts: np.ndarray, way: int, shape: int) -> bool:  # type: ignore[type-arg]
+def _catch_up(st: State, keys: np.ndarray, nodes: np.ndarray, facts: np.ndarray, way: int, shape: int) -> bool:
     """Pushes the nodes whose t may have grown. False when the heap must be built anew."""
     level = st.way_level[way]
     if st.freed_end[0] - facts[way, SEEN] > FREED_RING:
@@ -110,7 +110,7 @@ def _catch_up(st: State, keys: np.ndarray, nodes: np.ndarray, facts: np.ndarray,
 
 
 @kernel
-def from_heap(st: State, heaps, facts: np.ndarray, way: int, shape: int) -> int:  # type: ignore
+def from_heap(st: State, heaps, facts: np.ndarray, way: int, shape: int) -> int:  # type: ignore[no-untyped-def]
     """The node for a candidate by the heap of its way."""
     keys, nodes = heaps[facts[way, PLACE]]
     if not _catch_up(st, keys, nodes, facts, way, shape):
@@ -138,7 +138,7 @@ def from_heap(st: State, heaps, facts: np.ndarray, way: int, shape: int) -> int:
 
 
 @kernel
-def from_walk(st: State, way: int, shape: int, avoid: np.ndarray) -> int:  # type: ignore[type-arg]
+def from_walk(st: State, way: int, shape: int, avoid: np.ndarray) -> int:
     """The node for a candidate by walking over the evicted jobs."""
     st.counters[STAMP] += 1
     stamp, level = st.counters[STAMP], st.way_level[way]
@@ -165,7 +165,7 @@ def from_walk(st: State, way: int, shape: int, avoid: np.ndarray) -> int:  # typ
 
 
 @kernel
-def from_list(st: State, nodes: np.ndarray, way: int, shape: int, avoid: np.ndarray) -> int:  # type: ignore[type-arg]
+def from_list(st: State, nodes: np.ndarray, way: int, shape: int, avoid: np.ndarray) -> int:
     """The node for a candidate among a few."""
     best, largest = NOWHERE, -1
     for i in range(nodes.size):
@@ -178,7 +178,7 @@ def from_list(st: State, nodes: np.ndarray, way: int, shape: int, avoid: np.ndar
 
 
 @kernel
-def victim_node(st: State, heaps, facts: np.ndarray, way: int, shape: int) -> int:  # type: ignore
+def victim_node(st: State, heaps, facts: np.ndarray, way: int, shape: int) -> int:  # type: ignore[no-untyped-def]
     """The node whose evicted jobs shall make room for a candidate of this way, or NOWHERE."""
     if st.evicted_at.size == 0:
         return NOWHERE

@@ -5,7 +5,7 @@ in the environment nothing is compiled at all. `uncompiled(entry)` gives the pla
 kernels that it calls, for rounds that must not wait for the compiler.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any, ParamSpec, TypeVar
 
@@ -21,13 +21,16 @@ def kernel(function: Callable[P, T]) -> Callable[P, T]:
     return compiled
 
 
-def uncompiled(entry: Callable[P, T]) -> Callable[P, T]:
-    """The plain Python form of a kernel: every kernel in reach of it is replaced by its source."""
-    plain: Callable[P, T] = _plain(entry, {})
+def uncompiled(entry: Callable[P, T], replaced: Mapping[str, Callable[..., Any]] | None = None) -> Callable[P, T]:
+    """The plain Python form of a kernel: every kernel in reach of it is replaced by its source.
+
+    `replaced`: other functions to call instead of the kernels of these names (to see what a rule is good for).
+    """
+    plain: Callable[P, T] = _plain(entry, {}, replaced or {})
     return plain
 
 
-def _plain(entry: Any, done: dict[int, Any]) -> Any:
+def _plain(entry: Any, done: dict[int, Any], replaced: Mapping[str, Callable[..., Any]]) -> Any:
     source = getattr(entry, "py_func", entry)
     if id(source) in done:
         return done[id(source)]
@@ -35,6 +38,8 @@ def _plain(entry: Any, done: dict[int, Any]) -> Any:
     result = FunctionType(source.__code__, scope, source.__name__, source.__defaults__, source.__closure__)
     done[id(source)] = result
     for name in source.__code__.co_names:
-        if hasattr(scope.get(name), "py_func"):
-            scope[name] = _plain(scope[name], done)
+        if name in replaced:
+            scope[name] = replaced[name]
+        elif hasattr(scope.get(name), "py_func"):
+            scope[name] = _plain(scope[name], done, replaced)
     return result

@@ -14,7 +14,7 @@ from app.scheduling.kernels.state import BLOCK, NOWHERE, RING, State
 @kernel
 def word_of(st: State, level: int, node: int, word: int) -> int:
     """One word of the sort key of a node as it is now."""
-    value = np.int64(0)
+    value = 0
     for i in range(st.index_column.size):
         if st.index_word[i] == word:
             value += st.free[level, node, st.index_column[i]] << st.index_shift[i]
@@ -90,7 +90,7 @@ def _summarise(st: State, level: int, block: int) -> None:
 
 
 @kernel
-def _fill(st: State, level: int, group: int, nodes: np.ndarray, fill: int) -> None:  # type: ignore[type-arg]
+def _fill(st: State, level: int, group: int, nodes: np.ndarray, fill: int) -> None:
     """Lays sorted nodes out in blocks of `fill`."""
     start = st.region[group]
     count = 0
@@ -115,7 +115,7 @@ def _build(st: State, level: int) -> None:
         st.block_order[level, i] = i
     for group in range(st.region.size - 1):
         first, last = st.group_ptr[group], st.group_ptr[group + 1]
-        nodes = np.empty(last - first, np.int32)
+        nodes = np.empty(last - first, np.int64)
         count = 0
         for i in range(first, last):
             node = st.group_node[i]
@@ -182,7 +182,7 @@ def _repack(st: State, level: int, group: int) -> None:
     size = 0
     for i in range(count):
         size += st.block_len[level, st.block_order[level, start + i]]
-    nodes = np.empty(size, np.int32)
+    nodes = np.empty(size, np.int64)
     size = 0
     for i in range(count):
         block = st.block_order[level, start + i]

@@ -71,7 +71,7 @@ def _charge_job(st: State, job: int, sign: int) -> None:
 
 
 @kernel
-def evict_all(st: State, jobs: np.ndarray) -> None:  # type: ignore[type-arg]
+def evict_all(st: State, jobs: np.ndarray) -> None:
     """Evicts these jobs."""
     for i in range(jobs.size):
         evict(st, jobs[i])
@@ -174,7 +174,7 @@ def _over(st: State) -> int:
 
 
 @kernel
-def refusal(st: State, lists: Lists, queue: int, job: int, ask: np.ndarray, members: int) -> int:  # type: ignore[type-arg]
+def refusal(st: State, lists: Lists, queue: int, job: int, ask: np.ndarray, members: int) -> int:
     """Why limits forbid a candidate, or UNDECIDED."""
     if members > 1:
         if members > st.tokens[BURST] or members > st.queue_burst[queue]:
@@ -212,7 +212,7 @@ def _return_all(st: State) -> None:
 
 
 @kernel
-def _try_new(st: State, lists: Lists, heaps, facts, queue: int, job: int, ask) -> None:  # type: ignore
+def _try_new(st: State, lists: Lists, heaps, facts, queue: int, job: int, ask) -> None:  # type: ignore[no-untyped-def]
     """A queue's next candidate tries its luck."""
     shape = st.shape[job]
     single = st.unit[job] < 0
@@ -298,7 +298,7 @@ def run(st: State, lists: Lists, by_level: bool, large: bool) -> int:
     """
     keys = new_keys(st)
     facts = np.full((st.way_level.size, 3), -1, np.int64)
-    heaps = [(np.empty(0, np.int64), np.empty(0, np.int32))]
+    heaps = [(np.empty(0, np.int64), np.empty(0, np.int64))]
     ask = np.zeros(st.ask.shape[1], np.int64)
     over = UNDECIDED
     for queue in range(st.rank.size):
@@ -332,7 +332,7 @@ def run(st: State, lists: Lists, by_level: bool, large: bool) -> int:
 
 
 @kernel
-def overdrawn_jobs(st: State, jobs: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def overdrawn_jobs(st: State, jobs: np.ndarray) -> np.ndarray:
     """Of these jobs, those that hold room at a level that is overdrawn on their node, and may be evicted."""
     count = 0
     result = np.empty(jobs.size, np.int64)

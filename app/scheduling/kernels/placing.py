@@ -4,8 +4,6 @@ For each way of the job's shape, home first: (1) a node where nobody is hurt; (2
 all; (3) fair-share preemption; (4) urgency preemption, at the lowest level that has room.
 """
 
-import numpy as np
-
 from app.scheduling.kernels.best_fit import best_node, scan, search
 from app.scheduling.kernels.fair_preemption import from_list, from_walk, victim_node
 from app.scheduling.kernels.jit import kernel
@@ -30,7 +28,7 @@ FOR_FAIRNESS, FOR_GANG = 0, 2
 
 
 @kernel
-def _find(st: State, level: int, way: int, shape: int, only, narrowed: bool, avoid) -> int:  # type: ignore
+def _find(st: State, level: int, way: int, shape: int, only, narrowed: bool, avoid) -> int:  # type: ignore[no-untyped-def]
     """The best node at a level: of all, or of `only` when narrowed, and not in `avoid`."""
     if narrowed:
         return scan(st, level, shape, only, way, avoid)
@@ -42,7 +40,7 @@ def _find(st: State, level: int, way: int, shape: int, only, narrowed: bool, avo
 
 
 @kernel
-def _is_feasible(st: State, way: int, shape: int, only, narrowed: bool, avoid) -> bool:  # type: ignore
+def _is_feasible(st: State, way: int, shape: int, only, narrowed: bool, avoid) -> bool:  # type: ignore[no-untyped-def]
     """Whether some node has room at the level of the way."""
     level = st.way_level[way]
     plain = not narrowed and avoid.size == 0
@@ -57,7 +55,7 @@ def _is_feasible(st: State, way: int, shape: int, only, narrowed: bool, avoid) -
 
 
 @kernel
-def _victims(st: State, heaps, facts, way: int, shape: int, only, narrowed: bool, avoid) -> int:  # type: ignore
+def _victims(st: State, heaps, facts, way: int, shape: int, only, narrowed: bool, avoid) -> int:  # type: ignore[no-untyped-def]
     if narrowed:
         return from_list(st, only, way, shape, avoid)
     if st.way_pinned[way]:
@@ -107,7 +105,7 @@ def _make_room(st: State, node: int, job: int, level: int) -> int:
 
 
 @kernel
-def place_job(st: State, heaps, facts, job: int, only, narrowed: bool) -> int:  # type: ignore
+def place_job(st: State, heaps, facts, job: int, only, narrowed: bool) -> int:  # type: ignore[no-untyped-def]
     """Places one job. Returns the highest level that it preempts (0: none), NOWHERE, or EXHAUSTED."""
     shape = st.shape[job]
     avoid = st.avoid_node[st.avoid_ptr[job] : st.avoid_ptr[job + 1]]
@@ -137,7 +135,7 @@ def place_job(st: State, heaps, facts, job: int, only, narrowed: bool) -> int:  
 
 
 @kernel
-def _place_members(st: State, heaps, facts, unit: int, only, narrowed: bool) -> int:  # type: ignore
+def _place_members(st: State, heaps, facts, unit: int, only, narrowed: bool) -> int:  # type: ignore[no-untyped-def]
     """Places all members of a gang or none. Returns the sum of the levels that they preempt, or why not."""
     mark = st.counters[JOURNAL]
     total = 0
@@ -151,7 +149,7 @@ def _place_members(st: State, heaps, facts, unit: int, only, narrowed: bool) -> 
 
 
 @kernel
-def _has_capacity(st: State, unit: int, only) -> bool:  # type: ignore
+def _has_capacity(st: State, unit: int, only) -> bool:  # type: ignore[no-untyped-def]
     """Whether the nodes of a label value can hold the gang's total request of the resource it needs most nodes for."""
     members = st.unit_ptr[unit + 1] - st.unit_ptr[unit]
     shape = st.shape[st.unit_job[st.unit_ptr[unit]]]
@@ -172,7 +170,7 @@ def _has_capacity(st: State, unit: int, only) -> bool:  # type: ignore
 
 
 @kernel
-def place_gang(st: State, heaps, facts, unit: int) -> int:  # type: ignore
+def place_gang(st: State, heaps, facts, unit: int) -> int:  # type: ignore[no-untyped-def]
     """Places a gang. With a uniformity label: on nodes of one value, the one that preempts at the lowest levels."""
     label = st.unit_label[unit]
     if label < 0:
@@ -196,7 +194,7 @@ def place_gang(st: State, heaps, facts, unit: int) -> int:  # type: ignore
 
 
 @kernel
-def place_unit(st: State, heaps, facts, job: int) -> int:  # type: ignore
+def place_unit(st: State, heaps, facts, job: int) -> int:  # type: ignore[no-untyped-def]
     """Places a job or the gang that it stands for. Returns what `place_job` returns."""
     if st.unit[job] >= 0:
         return place_gang(st, heaps, facts, st.unit[job])

@@ -41,7 +41,7 @@ def new_keys(st: State) -> Keys:
 
 
 @kernel
-def cost_of(st: State, held: np.ndarray, more: np.ndarray) -> float:  # type: ignore[type-arg]
+def cost_of(st: State, held: np.ndarray, more: np.ndarray) -> float:
     """The largest share of any resource that both amounts together take, not below 0."""
     largest = 0.0
     for i in range(st.cost_column.size):
@@ -53,7 +53,7 @@ def cost_of(st: State, held: np.ndarray, more: np.ndarray) -> float:  # type: ig
 
 
 @kernel
-def ask_of(st: State, job: int, evicted: bool, ask: np.ndarray) -> int:  # type: ignore[type-arg]
+def ask_of(st: State, job: int, evicted: bool, ask: np.ndarray) -> int:
     """Adds up what the unit of a job asks for; of evicted gangs what is evicted still. Returns its members."""
     unit = st.unit[job]
     if unit < 0:

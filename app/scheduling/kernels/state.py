@@ -3,7 +3,8 @@
 L levels (0 = evicted, the rest by priority), N nodes in G groups, R resources, S shapes with W ways, J jobs in U
 units, Q queues. Amounts are int64, each resource in the largest unit that divides all its amounts. A *way* is one
 choice of tolerations, nodes and level for a shape: at home, away at a node type, away in other pools. A *unit* is what
-is placed and preempted together: a gang, or one job.
+is placed and preempted together: a gang, or one job. All integers are 64 bits wide: every other width would make the
+compiler do its work once more.
 """
 
 from typing import NamedTuple
@@ -49,55 +50,55 @@ class State(NamedTuple):
     # nodes
     free: I64  # (L, N, R)
     open: U8  # (N,) takes new jobs
-    group: I32  # (N,)
-    cluster: I32  # (N,)
+    group: I64  # (N,)
+    cluster: I64  # (N,)
     always: U8  # (N,) evicted jobs may always return: over-allocated and unschedulable
     cluster_left: I64  # (C,)
     cluster_ptr: I64
-    cluster_node: I32
+    cluster_node: I64
     group_ptr: I64
-    group_node: I32
+    group_node: I64
     # shapes and ways
     need: I64  # (S, R) of nodes
     ask: I64  # (S, R) of the pool, floating included
-    class_of: I32  # (S,)
+    class_of: I64  # (S,)
     class_priority: I64  # (C,)
     class_fixed: U8  # (C,) not preemptible: counts at every level
     way_ptr: I64  # (S + 1,)
-    way_level: I32  # (W,)
+    way_level: I64  # (W,)
     way_away: U8  # (W,)
     way_pinned: U8  # (W,) few nodes: way_node lists them
     way_match: U8  # (W, G), zero for pinned ways
     way_node_ptr: I64
-    way_node: I32
+    way_node: I64
     way_group_ptr: I64
-    way_group: I32
+    way_group: I64
     # jobs and units
-    shape: I32
-    queue: I32
-    node: I32
-    level: I32
+    shape: I64
+    queue: I64
+    node: I64
+    level: I64
     status: U8
     method: U8
     reason: U8
-    by: I32
+    by: I64
     evictable: U8  # (J,) may be evicted when it runs
     fresh: U8  # (J,) placed in this round
     order: I64  # (J,) number among the evicted
-    unit: I32
+    unit: I64
     unit_ptr: I64
-    unit_job: I32
+    unit_job: I64
     avoid_ptr: I64
-    avoid_node: I32
+    avoid_node: I64
     ordered: I64  # placed jobs in the order of decision
     evicted_node_ptr: I64
     evicted_node: I64  # evicted jobs of a node, last number first
     evicted_at: I64  # evicted jobs by number
     # uniformity labels: values of label x are label_ptr[x]:label_ptr[x + 1], nodes of a value value_ptr
-    unit_label: I32
+    unit_label: I64
     label_ptr: I64
     value_ptr: I64
-    value_node: I32
+    value_node: I64
     # queues
     rank: I64
     weight: F64
@@ -126,26 +127,26 @@ class State(NamedTuple):
     need_key: I64  # (S,) first word of the least key that a node for the shape can have
     key: I64  # (L, N, K) as indexed
     built: U8
-    node_block: I32  # (L, N)
-    block_node: I32  # (L, B, BLOCK)
-    block_len: I32
+    node_block: I64  # (L, N)
+    block_node: I64  # (L, B, BLOCK)
+    block_len: I64
     block_max: I64  # (L, B, R)
-    block_order: I32  # (L, B)
+    block_order: I64  # (L, B)
     region: I64  # (G + 1,)
     region_len: I64  # (L, G)
-    dirty: I32  # (L, N)
+    dirty: I64  # (L, N)
     is_dirty: U8
     dirty_len: I64
-    ring: I32  # (L, RING)
+    ring: I64  # (L, RING)
     ring_end: I64
-    seen_node: I32  # (W, L)
+    seen_node: I64  # (W, L)
     seen_end: I64
     seen_key: I64  # (W, L, K)
-    witness: I32  # (W,)
+    witness: I64  # (W,)
     # fair preemption
-    freed_node: I32  # (FREED_RING,) nodes whose room at level 0 grew, and for which levels that says nothing new
-    freed_low: I32
-    freed_high: I32
+    freed_node: I64  # (FREED_RING,) nodes whose room at level 0 grew, and for which levels that says nothing new
+    freed_low: I64
+    freed_high: I64
     freed_end: I64
     scratch: I64  # (R,)
     stamp: I64  # (N,)
