@@ -36,14 +36,14 @@ def balance_and_schedule(st: State, lists: Lists, evicted: I64, large: bool) -> 
     evict_all(st, evicted)
     if evicted.size:
         number_evicted(st, lists, large)
-    return run(st, lists, False, large)
+    return run(st, lists, evicted.size < 0, large)
 
 
 @kernel
 def repair(st: State, lists: Lists, evicted: I64, large: bool) -> int:
     """The second pass: evicts what overdraws, and lets it return by level."""
     evict_all(st, evicted)
-    return run(st, lists, True, large)
+    return run(st, lists, evicted.size >= 0, large)
 
 
 @kernel
@@ -66,5 +66,5 @@ def check_alone(st: State, lists: Lists, jobs: I64, verdict: I64) -> None:
             continue
         if place_unit(st, heaps, facts, job) < 0:
             verdict[i] = NO_NODE_FITS
-        undo(st, 0)
+        undo(st, np.int64(0))
         st.counters[JOURNAL] = 0

@@ -3,6 +3,9 @@
 `@kernel` compiles a function at its first call and keeps the code in numba's cache on disk. With NUMBA_DISABLE_JIT=1
 in the environment nothing is compiled at all. `uncompiled(entry)` gives the plain Python form of a kernel and of all
 kernels that it calls, for rounds that must not wait for the compiler.
+
+A literal argument makes the compiler specialise the kernel and all below it for that value, so calls of large kernels
+pass `np.int64(0)` instead of `0`.
 """
 
 from collections.abc import Callable, Mapping

@@ -10,6 +10,8 @@ import numpy as np
 from app.scheduling.kernels.jit import kernel
 from app.scheduling.kernels.state import BLOCK, NOWHERE, RING, State
 
+FILL = BLOCK * 3 // 4
+
 
 @kernel
 def word_of(st: State, level: int, node: int, word: int) -> int:
@@ -90,12 +92,12 @@ def _summarise(st: State, level: int, block: int) -> None:
 
 
 @kernel
-def _fill(st: State, level: int, group: int, nodes: np.ndarray, fill: int) -> None:
-    """Lays sorted nodes out in blocks of `fill`."""
+def _fill(st: State, level: int, group: int, nodes: np.ndarray) -> None:
+    """Lays sorted nodes out in blocks that are not quite full."""
     start = st.region[group]
     count = 0
     for i in range(nodes.size):
-        if i % fill == 0:
+        if i % FILL == 0:
             block = st.block_order[level, start + count]
             st.block_len[level, block] = 0
             count += 1
@@ -131,7 +133,7 @@ def _build(st: State, level: int) -> None:
             for i in range(count):
                 keys[i] = st.key[level, nodes[i], k]
             nodes = nodes[np.argsort(keys, kind="mergesort")]
-        _fill(st, level, group, nodes, BLOCK // 2 + 16)
+        _fill(st, level, group, nodes)
     st.built[level] = 1
     st.dirty_len[level] = 0
     st.ring_end[level] += RING
@@ -189,7 +191,7 @@ def _repack(st: State, level: int, group: int) -> None:
         for j in range(st.block_len[level, block]):
             nodes[size] = st.block_node[level, block, j]
             size += 1
-    _fill(st, level, group, nodes, BLOCK // 2 + 16)
+    _fill(st, level, group, nodes)
 
 
 @kernel
@@ -213,7 +215,7 @@ def _insert(st: State, level: int, node: int) -> None:
     if st.region_len[level, group] == st.region[group + 1] - start:
         _repack(st, level, group)
     if st.region_len[level, group] == 0:
-        _new_block(st, level, group, 0)
+        _new_block(st, level, group, np.int64(0))
     at = _block_for(st, level, group, node)
     block = st.block_order[level, start + at]
     if st.block_len[level, block] == BLOCK:

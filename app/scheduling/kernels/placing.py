@@ -4,6 +4,8 @@ For each way of the job's shape, home first: (1) a node where nobody is hurt; (2
 all; (3) fair-share preemption; (4) urgency preemption, at the lowest level that has room.
 """
 
+import numpy as np
+
 from app.scheduling.kernels.best_fit import best_node, scan, search
 from app.scheduling.kernels.fair_preemption import from_list, from_walk, victim_node
 from app.scheduling.kernels.jit import kernel
@@ -28,35 +30,35 @@ FOR_FAIRNESS, FOR_GANG = 0, 2
 
 
 @kernel
-def _find(st: State, level: int, way: int, shape: int, only, narrowed: bool, avoid) -> int:  # type: ignore[no-untyped-def]
-    """The best node at a level: of all, or of `only` when narrowed, and not in `avoid`."""
-    if narrowed:
+def _find(st: State, level: int, way: int, shape: int, only, avoid) -> int:  # type: ignore[no-untyped-def]
+    """The best node at a level: of all, or of `only` if it names some, and not in `avoid`."""
+    if only.size:
         return scan(st, level, shape, only, way, avoid)
     if st.way_pinned[way]:
-        return scan(st, level, shape, st.way_node[st.way_node_ptr[way] : st.way_node_ptr[way + 1]], -1, avoid)
+        return scan(st, level, shape, st.way_node[st.way_node_ptr[way] : st.way_node_ptr[way + 1]], np.int64(-1), avoid)
     if avoid.size:
         return search(st, level, way, shape, avoid)
     return best_node(st, level, way, shape)
 
 
 @kernel
-def _is_feasible(st: State, way: int, shape: int, only, narrowed: bool, avoid) -> bool:  # type: ignore[no-untyped-def]
+def _is_feasible(st: State, way: int, shape: int, only, avoid) -> bool:  # type: ignore[no-untyped-def]
     """Whether some node has room at the level of the way."""
     level = st.way_level[way]
-    plain = not narrowed and avoid.size == 0
+    plain = only.size == 0 and avoid.size == 0
     if plain:
         node = st.witness[way]
         if node >= 0 and takes(st, level, node, shape):
             return True
-    node = _find(st, level, way, shape, only, narrowed, avoid)
+    node = _find(st, level, way, shape, only, avoid)
     if plain:
         st.witness[way] = node
     return node >= 0
 
 
 @kernel
-def _victims(st: State, heaps, facts, way: int, shape: int, only, narrowed: bool, avoid) -> int:  # type: ignore[no-untyped-def]
-    if narrowed:
+def _victims(st: State, heaps, facts, way: int, shape: int, only, avoid) -> int:  # type: ignore[no-untyped-def]
+    if only.size:
         return from_list(st, only, way, shape, avoid)
     if st.way_pinned[way]:
         return from_list(st, st.way_node[st.way_node_ptr[way] : st.way_node_ptr[way + 1]], way, shape, avoid)
@@ -68,12 +70,12 @@ def _victims(st: State, heaps, facts, way: int, shape: int, only, narrowed: bool
 @kernel
 def _preempt_unit(st: State, job: int, by: int, low: int, high: int) -> None:
     """Preempts an evicted job, and its gang with it."""
-    preempt(st, job, by, FOR_FAIRNESS, low, high)
+    preempt(st, job, by, np.int64(FOR_FAIRNESS), low, high)
     unit = st.unit[job]
     if unit >= 0:
         for i in range(st.unit_ptr[unit], st.unit_ptr[unit + 1]):
             if st.status[st.unit_job[i]] == EVICTED:
-                preempt(st, st.unit_job[i], by, FOR_GANG, 1, 0)
+                preempt(st, st.unit_job[i], by, np.int64(FOR_GANG), np.int64(1), np.int64(0))
 
 
 @kernel
@@ -105,19 +107,19 @@ def _make_room(st: State, node: int, job: int, level: int) -> int:
 
 
 @kernel
-def place_job(st: State, heaps, facts, job: int, only, narrowed: bool) -> int:  # type: ignore[no-untyped-def]
+def place_job(st: State, heaps, facts, job: int, only) -> int:  # type: ignore[no-untyped-def]
     """Places one job. Returns the highest level that it preempts (0: none), NOWHERE, or EXHAUSTED."""
     shape = st.shape[job]
     avoid = st.avoid_node[st.avoid_ptr[job] : st.avoid_ptr[job + 1]]
     for way in range(st.way_ptr[shape], st.way_ptr[shape + 1]):
         level = st.way_level[way]
         method, hurt = FREE, 0
-        node = _find(st, 0, way, shape, only, narrowed, avoid)
+        node = _find(st, np.int64(0), way, shape, only, avoid)
         if node < 0:
-            if not _is_feasible(st, way, shape, only, narrowed, avoid):
+            if not _is_feasible(st, way, shape, only, avoid):
                 continue
             if st.counters[BALANCING]:
-                node = _victims(st, heaps, facts, way, shape, only, narrowed, avoid)
+                node = _victims(st, heaps, facts, way, shape, only, avoid)
                 method = FAIR
             if node >= 0:
                 hurt = _make_room(st, node, job, level)
@@ -127,7 +129,7 @@ def place_job(st: State, heaps, facts, job: int, only, narrowed: bool) -> int:  
                 method = URGENT
                 while node < 0 and hurt < level:
                     hurt += 1
-                    node = _find(st, hurt, way, shape, only, narrowed, avoid)
+                    node = _find(st, hurt, way, shape, only, avoid)
         if node >= 0:
             place(st, job, node, level, method + AWAY_OFFSET * st.way_away[way])
             return hurt
@@ -135,12 +137,12 @@ def place_job(st: State, heaps, facts, job: int, only, narrowed: bool) -> int:  
 
 
 @kernel
-def _place_members(st: State, heaps, facts, unit: int, only, narrowed: bool) -> int:  # type: ignore[no-untyped-def]
+def _place_members(st: State, heaps, facts, unit: int, only) -> int:  # type: ignore[no-untyped-def]
     """Places all members of a gang or none. Returns the sum of the levels that they preempt, or why not."""
     mark = st.counters[JOURNAL]
     total = 0
     for i in range(st.unit_ptr[unit], st.unit_ptr[unit + 1]):
-        hurt = place_job(st, heaps, facts, st.unit_job[i], only, narrowed)
+        hurt = place_job(st, heaps, facts, st.unit_job[i], only)
         if hurt < 0:
             undo(st, mark)
             return hurt
@@ -174,14 +176,14 @@ def place_gang(st: State, heaps, facts, unit: int) -> int:  # type: ignore[no-un
     """Places a gang. With a uniformity label: on nodes of one value, the one that preempts at the lowest levels."""
     label = st.unit_label[unit]
     if label < 0:
-        return _place_members(st, heaps, facts, unit, st.value_node[:0], False)
+        return _place_members(st, heaps, facts, unit, st.value_node[:0])
     best, least = NOWHERE, 0
     for value in range(st.label_ptr[label], st.label_ptr[label + 1]):
         only = st.value_node[st.value_ptr[value] : st.value_ptr[value + 1]]
         if not _has_capacity(st, unit, only):
             continue
         mark = st.counters[JOURNAL]
-        hurt = _place_members(st, heaps, facts, unit, only, True)
+        hurt = _place_members(st, heaps, facts, unit, only)
         if hurt == 0 or hurt == EXHAUSTED:
             return hurt
         if hurt > 0:
@@ -190,7 +192,7 @@ def place_gang(st: State, heaps, facts, unit: int) -> int:  # type: ignore[no-un
             undo(st, mark)
     if best < 0:
         return NOWHERE
-    return _place_members(st, heaps, facts, unit, st.value_node[st.value_ptr[best] : st.value_ptr[best + 1]], True)
+    return _place_members(st, heaps, facts, unit, st.value_node[st.value_ptr[best] : st.value_ptr[best + 1]])
 
 
 @kernel
@@ -199,7 +201,7 @@ def place_unit(st: State, heaps, facts, job: int) -> int:  # type: ignore[no-unt
     if st.unit[job] >= 0:
         return place_gang(st, heaps, facts, st.unit[job])
     mark = st.counters[JOURNAL]
-    hurt = place_job(st, heaps, facts, job, st.value_node[:0], False)
+    hurt = place_job(st, heaps, facts, job, st.value_node[:0])
     if hurt < 0:
         undo(st, mark)
     return hurt
