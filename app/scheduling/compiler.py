@@ -13,6 +13,7 @@ from typing import TypeVar
 from app.scheduling.kernels import entry
 from app.scheduling.kernels.jit import uncompiled
 from app.scheduling.kernels.passes import Lists
+from app.scheduling.kernels.reference import reference_to
 from app.scheduling.kernels.state import I32, I64, State
 
 T = TypeVar("T")
@@ -29,12 +30,17 @@ class Kernels:
     check_alone: Callable[[State, Lists, I64, I64], None]
 
 
+def _with_reference(kernel: Callable[..., T]) -> Callable[..., T]:
+    """A kernel that takes the state, called with a reference to it."""
+    return lambda state, *others: kernel(reference_to(state), *others)
+
+
 COMPILED = Kernels(
     fill_rooms=entry.fill_rooms,
-    balance_and_schedule=entry.balance_and_schedule,
-    repair=entry.repair,
-    find_overdrawn=entry.find_overdrawn,
-    check_alone=entry.check_alone,
+    balance_and_schedule=_with_reference(entry.balance_and_schedule),
+    repair=_with_reference(entry.repair),
+    find_overdrawn=_with_reference(entry.find_overdrawn),
+    check_alone=_with_reference(entry.check_alone),
 )
 
 

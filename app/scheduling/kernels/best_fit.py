@@ -6,7 +6,7 @@ remembered: as long as few nodes changed since, looking at those is enough.
 
 import numpy as np
 
-from app.scheduling.kernels.jit import kernel
+from app.scheduling.kernels.jit import kernel, wide
 from app.scheduling.kernels.node_index import flush, is_before, is_smaller, takes, word_of
 from app.scheduling.kernels.state import CATCH_UP, NOWHERE, RING, State
 
@@ -66,7 +66,7 @@ def is_avoided(avoid: np.ndarray, node: int) -> bool:
 def search(st: State, level: int, way: int, shape: int, avoid: np.ndarray) -> int:
     """The best node of a way that is not pinned, by the index."""
     flush(st, level)
-    best = np.int64(NOWHERE)
+    best = wide(NOWHERE)
     for i in range(st.way_group_ptr[way], st.way_group_ptr[way + 1]):
         best = _search_group(st, level, st.way_group[i], shape, best, avoid)
     return best
@@ -75,7 +75,7 @@ def search(st: State, level: int, way: int, shape: int, avoid: np.ndarray) -> in
 @kernel
 def scan(st: State, level: int, shape: int, nodes: np.ndarray, way: int, avoid: np.ndarray) -> int:
     """The best of these nodes, one by one; way >= 0: of those that it matches."""
-    best = np.int64(NOWHERE)
+    best = wide(NOWHERE)
     for i in range(nodes.size):
         node = nodes[i]
         if not st.open[node] or not takes(st, level, node, shape) or is_avoided(avoid, node):
@@ -128,7 +128,7 @@ def best_node(st: State, level: int, way: int, shape: int) -> int:
     """The best node of a way at a level, or NOWHERE."""
     if st.way_pinned[way]:
         nodes = st.way_node[st.way_node_ptr[way] : st.way_node_ptr[way + 1]]
-        return scan(st, level, shape, nodes, np.int64(-1), st.way_node[:0])
+        return scan(st, level, shape, nodes, wide(-1), st.way_node[:0])
     best = -2
     if st.built[level]:
         best = _remembered(st, level, way, shape)

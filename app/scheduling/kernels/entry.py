@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from app.scheduling.kernels.jit import kernel
+from app.scheduling.kernels.jit import kernel, wide
 from app.scheduling.kernels.passes import (
     Lists,
     evict_all,
@@ -66,5 +66,5 @@ def check_alone(st: State, lists: Lists, jobs: I64, verdict: I64) -> None:
             continue
         if place_unit(st, heaps, facts, job) < 0:
             verdict[i] = NO_NODE_FITS
-        undo(st, np.int64(0))
+        undo(st, wide(0))
         st.counters[JOURNAL] = 0

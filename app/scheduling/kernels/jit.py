@@ -5,7 +5,7 @@ in the environment nothing is compiled at all. `uncompiled(entry)` gives the pla
 kernels that it calls, for rounds that must not wait for the compiler.
 
 A literal argument makes the compiler specialise the kernel and all below it for that value, so calls of large kernels
-pass `np.int64(0)` instead of `0`.
+pass `wide(0)` instead of `0`.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,9 +13,12 @@ from types import FunctionType
 from typing import Any, ParamSpec, TypeVar
 
 import numba
+import numpy as np
 
 P = ParamSpec("P")
 T = TypeVar("T")
+wide: Callable[[int], int] = np.int64  # type: ignore[assignment]
+"""A literal as a plain number."""
 
 
 def kernel(function: Callable[P, T]) -> Callable[P, T]:

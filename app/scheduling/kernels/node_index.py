@@ -7,7 +7,7 @@ Levels are built at their first use. The keys of equally wide nodes are packed i
 
 import numpy as np
 
-from app.scheduling.kernels.jit import kernel
+from app.scheduling.kernels.jit import kernel, wide
 from app.scheduling.kernels.state import BLOCK, NOWHERE, RING, State
 
 FILL = BLOCK * 3 // 4
@@ -215,7 +215,7 @@ def _insert(st: State, level: int, node: int) -> None:
     if st.region_len[level, group] == st.region[group + 1] - start:
         _repack(st, level, group)
     if st.region_len[level, group] == 0:
-        _new_block(st, level, group, np.int64(0))
+        _new_block(st, level, group, wide(0))
     at = _block_for(st, level, group, node)
     block = st.block_order[level, start + at]
     if st.block_len[level, block] == BLOCK:

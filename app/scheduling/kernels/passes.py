@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.scheduling.kernels.jit import kernel
+from app.scheduling.kernels.jit import kernel, wide
 from app.scheduling.kernels.placing import place_unit, return_unit
 from app.scheduling.kernels.queue_heap import Keys, append, ask_of, drop_first, new_keys, set_key, sink, start
 from app.scheduling.kernels.rooms import evict
@@ -54,10 +54,10 @@ def charge(st: State, job: int) -> None:
     """Counts a unit that was placed or has returned for its queue."""
     unit = st.unit[job]
     if unit < 0:
-        _charge_job(st, job, np.int64(1))
+        _charge_job(st, job, wide(1))
         return
     for i in range(st.unit_ptr[unit], st.unit_ptr[unit + 1]):
-        _charge_job(st, st.unit_job[i], np.int64(1))
+        _charge_job(st, st.unit_job[i], wide(1))
 
 
 @kernel
@@ -75,7 +75,7 @@ def evict_all(st: State, jobs: np.ndarray) -> None:
     """Evicts these jobs."""
     for i in range(jobs.size):
         evict(st, jobs[i])
-        _charge_job(st, jobs[i], np.int64(-1))
+        _charge_job(st, jobs[i], wide(-1))
 
 
 @kernel
@@ -206,7 +206,7 @@ def _return_all(st: State) -> None:
     st.counters[BALANCING] = 0
     for i in range(st.evicted_at.size):
         job = st.evicted_at[i]
-        if st.status[job] == EVICTED and return_unit(st, job, np.int64(-1)):
+        if st.status[job] == EVICTED and return_unit(st, job, wide(-1)):
             charge(st, job)
             st.counters[JOURNAL] = 0
 
@@ -230,7 +230,7 @@ def _try_new(st: State, lists: Lists, heaps, facts, queue: int, job: int, ask) -
         _return_all(st)
         hurt = place_unit(st, heaps, facts, job)
     if hurt < 0:
-        _give_reason(st, job, np.int64(NO_NODE_FITS))
+        _give_reason(st, job, wide(NO_NODE_FITS))
         if single and st.avoid_ptr[job] == st.avoid_ptr[job + 1]:
             st.blocked[shape] = NO_NODE_FITS + 1
         return
@@ -310,7 +310,7 @@ def run(st: State, lists: Lists, by_level: bool, large: bool) -> int:
         if lists.evicted_at[queue] < lists.evicted_ptr[queue + 1]:
             job = lists.evicted[lists.evicted_at[queue]]
             lists.evicted_at[queue] += 1
-            if st.status[job] == EVICTED and return_unit(st, job, np.int64(1) if by_level else np.int64(-1)):
+            if st.status[job] == EVICTED and return_unit(st, job, wide(1) if by_level else wide(-1)):
                 charge(st, job)
                 st.counters[JOURNAL] = 0
         else:

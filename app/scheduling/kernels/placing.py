@@ -4,11 +4,9 @@ For each way of the job's shape, home first: (1) a node where nobody is hurt; (2
 all; (3) fair-share preemption; (4) urgency preemption, at the lowest level that has room.
 """
 
-import numpy as np
-
 from app.scheduling.kernels.best_fit import best_node, scan, search
 from app.scheduling.kernels.fair_preemption import from_list, from_walk, victim_node
-from app.scheduling.kernels.jit import kernel
+from app.scheduling.kernels.jit import kernel, wide
 from app.scheduling.kernels.node_index import takes
 from app.scheduling.kernels.rooms import has_returned, place, preempt, undo
 from app.scheduling.kernels.state import (
@@ -35,7 +33,7 @@ def _find(st: State, level: int, way: int, shape: int, only, avoid) -> int:  # t
     if only.size:
         return scan(st, level, shape, only, way, avoid)
     if st.way_pinned[way]:
-        return scan(st, level, shape, st.way_node[st.way_node_ptr[way] : st.way_node_ptr[way + 1]], np.int64(-1), avoid)
+        return scan(st, level, shape, st.way_node[st.way_node_ptr[way] : st.way_node_ptr[way + 1]], wide(-1), avoid)
     if avoid.size:
         return search(st, level, way, shape, avoid)
     return best_node(st, level, way, shape)
@@ -70,12 +68,12 @@ def _victims(st: State, heaps, facts, way: int, shape: int, only, avoid) -> int:
 @kernel
 def _preempt_unit(st: State, job: int, by: int, low: int, high: int) -> None:
     """Preempts an evicted job, and its gang with it."""
-    preempt(st, job, by, np.int64(FOR_FAIRNESS), low, high)
+    preempt(st, job, by, wide(FOR_FAIRNESS), low, high)
     unit = st.unit[job]
     if unit >= 0:
         for i in range(st.unit_ptr[unit], st.unit_ptr[unit + 1]):
             if st.status[st.unit_job[i]] == EVICTED:
-                preempt(st, st.unit_job[i], by, np.int64(FOR_GANG), np.int64(1), np.int64(0))
+                preempt(st, st.unit_job[i], by, wide(FOR_GANG), wide(1), wide(0))
 
 
 @kernel
@@ -114,7 +112,7 @@ def place_job(st: State, heaps, facts, job: int, only) -> int:  # type: ignore[n
     for way in range(st.way_ptr[shape], st.way_ptr[shape + 1]):
         level = st.way_level[way]
         method, hurt = FREE, 0
-        node = _find(st, np.int64(0), way, shape, only, avoid)
+        node = _find(st, wide(0), way, shape, only, avoid)
         if node < 0:
             if not _is_feasible(st, way, shape, only, avoid):
                 continue

@@ -4,9 +4,7 @@ A job at level p counts at the levels 0..p of its node, one that may not be pree
 counts at level 0 only, until it returns or is preempted.
 """
 
-import numpy as np
-
-from app.scheduling.kernels.jit import kernel
+from app.scheduling.kernels.jit import kernel, wide
 from app.scheduling.kernels.node_index import forget, touch
 from app.scheduling.kernels.state import (
     BOUND,
@@ -70,7 +68,7 @@ def set_cluster(st: State, cluster: int, is_open: int) -> None:
         for level in range(st.free.shape[0]):
             touch(st, level, node)
         if is_open:
-            note_freed(st, node, np.int64(1), np.int64(0))
+            note_freed(st, node, wide(1), wide(0))
     forget(st)
 
 
@@ -82,19 +80,19 @@ def place(st: State, job: int, node: int, level: int, method: int) -> None:
     st.method[job] = method
     st.status[job] = PLACED
     st.fresh[job] = 1
-    add_room(st, node, st.shape[job], np.int64(0), top_level(st, job), np.int64(-1))
+    add_room(st, node, st.shape[job], wide(0), top_level(st, job), wide(-1))
     cluster = st.cluster[node]
     st.cluster_left[cluster] -= 1
     if st.cluster_left[cluster] == 0:
-        set_cluster(st, cluster, np.int64(0))
-    note(st, np.int64(DID_PLACE), job)
+        set_cluster(st, cluster, wide(0))
+    note(st, wide(DID_PLACE), job)
 
 
 @kernel
 def evict(st: State, job: int) -> None:
     """Makes a job's room free for all but candidates that hurt nobody."""
     st.status[job] = EVICTED
-    add_room(st, st.node[job], st.shape[job], np.int64(1), st.level[job], np.int64(1))
+    add_room(st, st.node[job], st.shape[job], wide(1), st.level[job], wide(1))
 
 
 @kernel
@@ -105,9 +103,9 @@ def has_returned(st: State, job: int, check_level: int) -> bool:
         for r in range(st.need.shape[1]):
             if st.need[shape, r] > 0 and st.need[shape, r] > st.free[check_level, node, r]:
                 return False
-    add_room(st, node, shape, np.int64(1), st.level[job], np.int64(-1))
+    add_room(st, node, shape, wide(1), st.level[job], wide(-1))
     st.status[job] = PLACED if st.fresh[job] else BOUND
-    note(st, np.int64(DID_RETURN), job)
+    note(st, wide(DID_RETURN), job)
     return True
 
 
@@ -117,10 +115,10 @@ def preempt(st: State, job: int, by: int, reason: int, low: int, high: int) -> N
     st.status[job] = PREEMPTED
     st.by[job] = by
     st.reason[job] = reason
-    add_room(st, st.node[job], st.shape[job], np.int64(0), np.int64(0), np.int64(1))
+    add_room(st, st.node[job], st.shape[job], wide(0), wide(0), wide(1))
     st.counters[FAIR_LEFT] -= 1
     note_freed(st, st.node[job], low, high)
-    note(st, np.int64(DID_PREEMPT), job)
+    note(st, wide(DID_PREEMPT), job)
 
 
 @kernel
@@ -131,20 +129,20 @@ def undo(st: State, mark: int) -> None:
         kind, job = st.journal[st.counters[JOURNAL], 0], st.journal[st.counters[JOURNAL], 1]
         node, shape = st.node[job], st.shape[job]
         if kind == DID_PLACE:
-            add_room(st, node, shape, np.int64(0), top_level(st, job), np.int64(1))
+            add_room(st, node, shape, wide(0), top_level(st, job), wide(1))
             st.status[job] = WAITING
             st.fresh[job] = 0
             cluster = st.cluster[node]
             st.cluster_left[cluster] += 1
             if st.cluster_left[cluster] == 1:
-                set_cluster(st, cluster, np.int64(1))
-            note_freed(st, node, np.int64(1), np.int64(0))
+                set_cluster(st, cluster, wide(1))
+            note_freed(st, node, wide(1), wide(0))
         elif kind == DID_PREEMPT:
-            add_room(st, node, shape, np.int64(0), np.int64(0), np.int64(-1))
+            add_room(st, node, shape, wide(0), wide(0), wide(-1))
             st.status[job] = EVICTED
             st.counters[FAIR_LEFT] += 1
             st.counters[TAIL] = st.evicted_at.size
-            note_freed(st, node, np.int64(1), np.int64(0))
+            note_freed(st, node, wide(1), wide(0))
         else:
-            add_room(st, node, shape, np.int64(1), st.level[job], np.int64(1))
+            add_room(st, node, shape, wide(1), st.level[job], wide(1))
             st.status[job] = EVICTED
