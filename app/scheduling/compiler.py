@@ -1,9 +1,8 @@
 """Which form of the kernels a round runs with: compiled, or the same source as plain Python.
 
-By default a round compiles what it needs and waits for it (with a warm cache on disk: a fraction of a second). A
-process that must not wait calls `compile_later()` at its start and `compile_now()` in a thread of its own: rounds run
-uncompiled until that is done. The decisions are the same. With NUMBA_DISABLE_JIT=1 in the environment everything runs
-uncompiled.
+Rounds run uncompiled until `compile_now` is done, which takes a while with a cold cache on disk: a process calls
+`schedule.compile_kernels()` at its start, in a thread of its own if nothing may wait for it. The decisions are the
+same. With NUMBA_DISABLE_JIT=1 in the environment everything runs uncompiled.
 """
 
 from collections.abc import Callable, Mapping
@@ -56,20 +55,15 @@ def plain_kernels(replaced: Mapping[str, Callable[..., object]] | None = None) -
 
 
 PLAIN = plain_kernels()
-_busy: list[bool] = [False]
-
-
-def compile_later() -> None:
-    """From now on rounds run uncompiled, until `compile_now` is done."""
-    _busy[0] = True
+_current: list[Kernels] = [PLAIN]
 
 
 def compile_now(warm_up: Callable[[Kernels], object]) -> None:
     """Compiles by running `warm_up` with the compiled kernels; then rounds use them."""
     warm_up(COMPILED)
-    _busy[0] = False
+    _current[0] = COMPILED
 
 
 def current_kernels() -> Kernels:
     """The form that a round that begins now should use."""
-    return PLAIN if _busy[0] else COMPILED
+    return _current[0]

