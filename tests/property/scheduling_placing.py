@@ -201,3 +201,12 @@ class Placing(Pool):
                 free = self.room_at(n, self.priorities[-1])
                 total += min([len(members), *(max(free.get(r, 0), 0) // a for r, a in need.items())])
         return total >= len(members)
+
+    def units_in_order(self, jobs: list[Json]) -> list[list[Json]]:
+        """A unit stands where its last member does."""
+        units: list[list[Json]] = []
+        for at, j in enumerate(jobs):
+            members = [m for m in jobs if m["id"] in {each["id"] for each in self.gang_of(j)}]
+            if jobs[at] is members[-1]:
+                units.append(members)
+        return units

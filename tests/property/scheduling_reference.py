@@ -90,15 +90,6 @@ class Reference(Placing):
             self.set_state(j, "placed" if j["id"] in self.placed_now else "running")
         return True
 
-    def units_in_order(self, jobs: list[Json]) -> list[list[Json]]:
-        """A unit stands where its last member does."""
-        units: list[list[Json]] = []
-        for at, j in enumerate(jobs):
-            members = [m for m in jobs if m["id"] in {each["id"] for each in self.gang_of(j)}]
-            if jobs[at] is members[-1]:
-                units.append(members)
-        return units
-
     def running_key(self, j: Json) -> tuple[Any, ...]:
         started = j["run"].get("started", 0)
         return (-self.class_priority(j), j.get("priority", 1000), started, j.get("submitted", 0), j["id"].encode())
