@@ -1,0 +1,116 @@
+"""Scheduler processes on real Kafka with a real queue agent: leading, being killed, being paused, starting with many
+jobs."""
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.domain.commands import BeginEpoch, LeaseJobs, Settings
+from app.domain.rounds import RoundRecord
+from tests.integration.scheduler.stage import Stage, eventually, nodes
+from tests.stack.server import KafkaBroker
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def stage(fresh_kafka: KafkaBroker, tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(fresh_kafka.bootstrap, tmp_path)
+    yield made
+    made.close()
+
+
+def test_jobs_are_leased_once_while_leaders_are_killed(stage: Stage) -> None:
+    log = stage.log
+    agent = stage.agent()
+    first = stage.scheduler("first", max_attempts=3)
+    log.nodes("c0", nodes(4))
+    log.nodes("c1", nodes(4))
+    for name in ("a", "b"):
+        log.queue(name)
+    ids = [*log.submit("a", 20), *log.submit("b", 20)]
+    eventually(lambda: agent.ready() and first.leads())
+    eventually(lambda: len(log.leases()) == 40)
+    second = stage.scheduler("second", max_attempts=3)
+    eventually(lambda: "stands by" in second.text())
+    assert not second.leads()
+    killed_s = time.monotonic()
+    first.kill()
+    ids += log.submit("a", 20)
+    eventually(second.leads, 15)
+    took_s = time.monotonic() - killed_s
+    assert took_s <= 10
+    eventually(lambda: len(log.leases()) == 60)
+    leases = log.leases()
+    assert Counter(lease.job_id for lease in leases) == Counter(ids)
+    per_node = Counter((lease.cluster, lease.node) for lease in leases)
+    assert max(per_node.values()) <= 8
+    rounds = [record for record in log.rounds() if isinstance(record, RoundRecord)]
+    assert sum(len(record.placed) for record in rounds) == 60
+    assert {record.epoch for record in rounds} == {0, 1}
+    assert {record.round_id for record in rounds if record.placed} == {
+        command.round_id for _, _, command in log.commands() if isinstance(command, LeaseJobs)
+    }
+    settings = [(p, command.version) for p, _, command in log.commands() if isinstance(command, Settings)]
+    assert sorted(settings) == [(0, 1), (1, 1)]
+
+
+def test_an_orderly_end_hands_over_at_once(stage: Stage) -> None:
+    stage.agent()
+    first = stage.scheduler("first")
+    eventually(first.leads)
+    second = stage.scheduler("second")
+    eventually(lambda: "stands by" in second.text())
+    first.send_signal(signal.SIGTERM)
+    assert eventually(second.leads, 15) <= 5
+    assert first.popen.wait(10) == 0
+    epochs = [command.epoch for _, _, command in stage.log.commands() if isinstance(command, BeginEpoch)]
+    assert sorted(epochs) == [0, 0, 1, 1]
+
+
+def test_a_full_node_waits_for_room_and_a_new_node_gives_it(stage: Stage) -> None:
+    log = stage.log
+    stage.agent()
+    leader = stage.scheduler("first")
+    log.queue("a")
+    log.nodes("c0", nodes(1, cpu="3"))
+    log.submit("a", 10)
+    eventually(lambda: len(log.leases()) == 3)
+    blocked = [record.blocked for record in log.rounds() if record.blocked]
+    assert blocked[-1][0].jobs == 7
+    assert [reason.reason for reason in blocked[-1][0].nodes] == ["insufficient cpu"]
+    log.nodes("c1", nodes(1, cpu="5"))
+    eventually(lambda: len(log.leases()) == 8)
+    assert leader.ready()
+
+
+def test_leases_that_nobody_has_decided_are_assumed_by_the_next_leader(stage: Stage) -> None:
+    log = stage.log
+    agent = stage.agent()
+    log.queue("a")
+    ids = log.submit("a", 6)
+    first = stage.scheduler("first")
+    eventually(lambda: first.leads() and first.figure('argosy_scheduler_jobs{state="queued"}') == 6)
+    agent.kill()
+    log.nodes("c0", nodes(1, cpu="4"))
+    eventually(lambda: leased_in(stage) == 4)
+    first.kill()
+    second = stage.scheduler("second")
+    eventually(second.leads, 20)
+    assert "4 leases of earlier leaders are undecided" in second.text()
+    log.nodes("c0", nodes(1, cpu="5"))
+    eventually(lambda: leased_in(stage) == 5)
+    stage.agent()
+    log.nodes("c0", nodes(1, cpu="20"))
+    eventually(lambda: len(log.leases()) == 6)
+    assert Counter(lease.job_id for lease in log.leases()) == Counter(ids)
+    assert leased_in(stage) == 6
+
+
+def leased_in(stage: Stage) -> int:
+    """Leases that leaders have sent, decided or not."""
+    return sum(len(command.leases) for _, _, command in stage.log.commands() if isinstance(command, LeaseJobs))
