@@ -72,7 +72,7 @@ def make_schema() -> ArgosySchema:
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        config=StrawberryConfig(scalar_map=SCALARS, sort_schema=True),
+        config=StrawberryConfig(scalar_map=SCALARS),
         execution_context_class=LeanExecutor,
         extensions=[
             operations.extension,

@@ -114,7 +114,10 @@ class GraphQLView(GraphQL[RequestContext, None]):
         try:
             if isinstance(data, bytes) and data.lstrip()[:1] == b"{":
                 return {name: self._member(name, raw) for name, raw in _body.decode(data).items()}
-            return _any.decode(data)
+            value = _any.decode(data)
+            if isinstance(data, bytes) and not isinstance(value, list):
+                raise msgspec.DecodeError("a request is an object")
+            return value
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise json.JSONDecodeError(str(error), "", 0) from error  # what Strawberry expects
 
