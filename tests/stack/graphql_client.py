@@ -88,9 +88,11 @@ class StreamLost(Exception):
     """the connection of a stream ended, or said nothing for too long"""
 
 
-async def sse_stream(client: httpx.AsyncClient, url: str, variables: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
+async def sse_stream(
+    client: httpx.AsyncClient, url: str, variables: Mapping[str, Any], query: str = EVENTS
+) -> AsyncGenerator[Any, None]:
     """Batches of jobSetEvents over SSE until the server completes. Raises StreamLost, AnswerError."""
-    body = {"query": EVENTS, "variables": dict(variables)}
+    body = {"query": query, "variables": dict(variables)}
     headers = {"accept": "text/event-stream"}
     timeout = httpx.Timeout(CALL_TIMEOUT_S, read=SILENCE_MAX_S)
     try:
