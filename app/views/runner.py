@@ -9,16 +9,18 @@ import logging
 import threading
 import time
 from asyncio import FIRST_COMPLETED
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from app.db.errors import DatabaseError, DataRefused, PositionMoved, Unavailable
+from app.db.migrations import check_migrated
 from app.domain.events import EventsRecord
-from app.views.install import create_weeks
+from app.domain.rows import POSITION_KEY
+from app.views.install import WEEKS_AHEAD, create_weeks, drop_weeks, install
 from app.views.metrics import ViewMetrics
-from app.views.source import Cut, PoisonRecord, RawRecord, Saved, Source, source_of
-from app.views.view import Batch, SourceRecord, View, week_of
+from app.views.source import Cut, PoisonRecord, RawRecord, Saved, Source, first_bytes, source_of
+from app.views.view import WEEK_MS, Batch, SourceRecord, View, week_of
 from app.views.writer import NOTHING, Stand, ViewWrite, Writer
 
 log = logging.getLogger(__name__)
@@ -27,13 +29,16 @@ RETRY_FIRST_S = 0.1
 RETRY_MAX_S = 5.0
 STALE_AFTER_S = 7 * 60.0
 """a reader of a compacted topic that stood still this long may have missed deletions: it reads the topic anew"""
-TOUCH_EVERY_S = 60.0
+KEEP_WEEKS_EVERY_S = 3600.0
+
+T = TypeVar("T")
 
 
 class Haul(Protocol):
     """Records of partitions that this process owns at the moment."""
 
-    records: Sequence[RawRecord]
+    @property
+    def records(self) -> Sequence[RawRecord]: ...
 
     def live(self) -> bool:
         """Whether they may still be written: the partitions have not been taken away."""
@@ -73,6 +78,7 @@ class ViewRunner:
         *,
         metrics: ViewMetrics | None = None,
         read_all: Callable[[int], AsyncIterator[Sequence[RawRecord]]] | None = None,
+        topic_id: str = "",
         indexes: bool = True,
     ) -> None:
         apps, topics = {view.app_name for view in views}, {view.topic for view in views}
@@ -94,6 +100,10 @@ class ViewRunner:
         self._weeks: set[int] = set()
         self._waiting_since: float | None = None
         self._planning = threading.Lock()
+        self._topic_id = topic_id
+        self._preparing = asyncio.Lock()
+        self._prepared = False
+        self._weeks_kept = time.monotonic()
 
     def troubles(self) -> list[str]:
         """Why this app is not ready, one line each."""
@@ -103,7 +113,13 @@ class ViewRunner:
         return found
 
     async def begin(self, partition: int) -> int:
-        """The offset at which a partition that was given to this process goes on. Waits for Postgres."""
+        """The offset at which a partition that was given to this process goes on. Waits for Postgres.
+
+        Raises NotMigrated, and PositionMoved when the database was filled from another log."""
+        async with self._preparing:
+            if not self._prepared:
+                await self._patiently(self._prepare)
+                self._prepared = True
         found = {view.name: (await self._read(view)).get(partition, (Stand(), 0.0)) for view in self.views}
         self.adopt(partition, {name: stand for name, (stand, _) in found.items()})
         stale = any(age_s > STALE_AFTER_S or stand.source_offset == NOTHING for stand, age_s in found.values())
@@ -122,7 +138,13 @@ class ViewRunner:
         self._source.reset(partition, min(stands.values(), key=lambda stand: stand.source_offset))
 
     async def touch(self) -> None:
-        """Every minute: a compacted topic that brings nothing is not one that stands still."""
+        """Every minute: a compacted topic that brings nothing is not one that stands still; weeks come and go."""
+        if time.monotonic() - self._weeks_kept > KEEP_WEEKS_EVERY_S:
+            self._weeks_kept = time.monotonic()
+            try:
+                await self._keep_weeks()
+            except DatabaseError as error:
+                log.warning("app %s: weekly partitions are as they were: %s", self.app, error)
         if self._source.compacted and self.trouble is None:
             for view in self.views:
                 try:
@@ -131,22 +153,22 @@ class ViewRunner:
                     log.warning("view %s is not stamped: %s", view.name, error)
 
     async def run(self, hauls: AsyncIterator[Haul]) -> None:
-        """Until the source ends. Raises PositionMoved, or what is nobody's fault but ours."""
-        coming: asyncio.Future[Haul | None] = asyncio.ensure_future(anext(hauls, None))
+        """Until the source ends or the app stands before a record. Raises PositionMoved, and what is our own fault."""
+        coming: asyncio.Future[Haul | None] | None = None
         writing: asyncio.Task[bool] | None = None
         last: tuple[Haul, Planned] | None = None
-        while True:
+        while self.trouble is None:
+            if coming is None:
+                coming = asyncio.ensure_future(anext(hauls, None))
             waited: set[asyncio.Future[Any]] = {coming} if writing is None else {coming, writing}
             await asyncio.wait(waited, return_when=FIRST_COMPLETED)
-            haul = None
+            haul, ended = None, False
             if coming.done():
-                haul = coming.result()
-                if haul is None:
-                    break
-                coming = asyncio.ensure_future(anext(hauls, None))
+                haul, coming = coming.result(), None
+                ended = haul is None
             planned = await self._planned(haul) if haul is not None else None
             refused: list[Haul] = []
-            if writing is not None and last is not None and (haul is not None or writing.done()):
+            if writing is not None and last is not None:
                 if not await writing:
                     # What was planned behind a batch that was not written is void.
                     self.rewind(last[1])
@@ -157,9 +179,11 @@ class ViewRunner:
                 writing = asyncio.create_task(self._write_haul(haul, planned))
             elif refused or haul is not None:
                 await self._carefully([*refused, *([haul] if haul is not None else [])])
-        if writing is not None and last is not None and not await writing:
-            self.rewind(last[1])
-            await self._carefully([last[0]])
+            if ended:
+                return
+        # It stands before a record that it cannot take: what is on its way is given back.
+        if coming is not None and not coming.cancel() and (left := coming.result()) is not None:
+            left.done(False)
 
     def plan(self, raw: Sequence[RawRecord], anew: frozenset[int] = frozenset()) -> Planned:
         """Decodes and plans; moves on in memory only. Raises PoisonRecord, or what a view raises; then nothing
@@ -225,8 +249,6 @@ class ViewRunner:
             self._stands[name].update(stands)
 
     async def _planned(self, haul: Haul) -> Planned | None:
-        if self.trouble is not None:
-            return None
         try:
             return await asyncio.to_thread(self.plan, haul.records)
         except Exception as error:
@@ -249,7 +271,7 @@ class ViewRunner:
         return ViewWrite(view=view, operations=operations, moves=moves)
 
     def _wants(self, view: View, record: SourceRecord, stands: dict[int, Stand], anew: frozenset[int]) -> bool:
-        if view.keys and record.key[0] not in view.keys:
+        if view.keys and record.key[:1] not in first_bytes(view.keys):
             return False
         return record.partition in anew or record.offset > stands.get(record.partition, Stand()).source_offset
 
@@ -294,10 +316,10 @@ class ViewRunner:
         if self._read_all is None:
             raise RuntimeError(f"{self.topic} is compacted: it must be possible to read it anew")
         raw: list[RawRecord] = []
-        wanted = {key for view in self.views for key in view.keys}
+        wanted = first_bytes(b"".join(view.keys for view in self.views) + POSITION_KEY[:1])
         async for some in self._read_all(partition):
             # The last position row is the one that counts; rows of other kinds need not be kept in memory.
-            raw += [one for one in some if not wanted or one.key[:1] == b"\0" or one.key[0] in wanted]
+            raw += [one for one in some if len(wanted) == 1 or (one.key or b"")[:1] in wanted]
         self._source.reset(partition, Stand())
         planned = await asyncio.to_thread(self.plan, raw, frozenset((partition,)))
         await self.write(planned)
@@ -323,11 +345,32 @@ class ViewRunner:
             await create_weeks(self._url, self.views, weeks, indexes=self._indexes)
             self._weeks |= weeks
 
+    async def _prepare(self) -> None:
+        """Tables, this week's and the next ones' partitions, without those that are too old; the log's identity."""
+        await check_migrated(self._url)
+        await install(self._url, self.views, indexes=self._indexes)
+        if self._topic_id:
+            await self.writer.identify(self.topic, self._topic_id)
+        await self._keep_weeks()
+
+    async def _keep_weeks(self) -> None:
+        now_ms = int(time.time() * 1000)
+        ahead = frozenset(week_of(now_ms) + number * WEEK_MS for number in range(WEEKS_AHEAD + 1))
+        if self._weekly:
+            await self._ensure_weeks(ahead)
+            dropped = await drop_weeks(self._url, self.views, now_ms)
+            if dropped:
+                log.info("app %s dropped %s", self.app, ", ".join(dropped))
+
     async def _read(self, view: View) -> dict[int, tuple[Stand, float]]:
+        return await self._patiently(lambda: self.writer.read(view))
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Asks the database until it answers."""
         delay_s = RETRY_FIRST_S
         while True:
             try:
-                found = await self.writer.read(view)
+                found = await ask()
                 self._waiting_since = None
                 return found
             except Unavailable as error:
