@@ -19,6 +19,7 @@ import psutil
 import yaml
 
 from app.admin.launch import stop_left_over
+from app.admin.processes import free_port
 from app.admin.state import ProcessState, StackState, StateDirectory
 from app.settings import Settings, load_settings
 
@@ -41,7 +42,12 @@ class WholeStack:
         self.settings_file = directory / "settings.yaml"
         self.output = directory / "supervisor.log"
         self._process: subprocess.Popen[bytes] | None = None
-        own = {**settings, "dev": {**settings.get("dev", {}), "state_dir": str(self.state_directory.path)}}
+        # The usual port would be another stack's, if one runs on this machine.
+        own = {
+            **settings,
+            "api": {"port": free_port(), **settings.get("api", {})},
+            "dev": {**settings.get("dev", {}), "state_dir": str(self.state_directory.path)},
+        }
         self.settings_file.write_text(yaml.safe_dump(own), encoding="utf-8")
 
     def start(self) -> None:
