@@ -17,7 +17,7 @@ from app.log.errors import LogUnavailable
 
 POLL_S = 0.1
 STOP_WAIT_S = 5.0
-_HEARTBEATS_PER_SESSION = 6
+_HEARTBEATS_PER_SESSION = 12
 
 logger = logging.getLogger(__name__)
 

@@ -31,9 +31,11 @@ from app.scheduler.steps import Steps
 STALE_AFTER_S = 7 * 60.0
 """tombstones are kept for 15 min (delete.retention.ms of the compacted topics)"""
 LOAD_MAX_S = 14 * 60.0
-END_CHECK_S = 60.0
+END_CHECK_S = 10.0
 AT_END_S = 3.0
 """a reader that had nothing to read so recently is at the end"""
+BROKER_HEARD_S = 8.0
+"""unless the broker has not given a sign of life for longer; it is asked every 3 s"""
 BATCH_RECORDS = 20_000
 POLL_MS = 200
 
@@ -73,8 +75,7 @@ class Feed:
     @property
     def at_end(self) -> bool:
         """Whether nothing waits to be read, as far as is known."""
-        now_s = time.monotonic()
-        return self.loaded and all(now_s - self._idle_s.get(topic, 0.0) <= AT_END_S for topic in _TOPICS)
+        return self.loaded and all(self._topic_at_end(topic) for topic in _TOPICS)
 
     def troubles(self) -> list[str]:
         """Why the feed is not ready."""
@@ -113,6 +114,14 @@ class Feed:
         """Closes the readers."""
         await asyncio.gather(*(reader.stop() for reader in self._readers.values()))
 
+    def _topic_at_end(self, topic: str) -> bool:
+        """A topic that is never quiet is at its end when it was so at the last check but one."""
+        now_s = time.monotonic()
+        if now_s - self._readers[topic].heard_at_s > BROKER_HEARD_S:
+            return False
+        idle = now_s - self._idle_s.get(topic, float("-inf")) <= AT_END_S
+        return idle or _boot_s() - self._fresh_s[topic] <= 2 * END_CHECK_S
+
     async def _read(self, topic: str, reader: LogReader, take: Callable[[Sequence[Record]], None]) -> None:
         rows = self._metrics.rows.labels(topic)
         while True:
@@ -123,7 +132,7 @@ class Feed:
                 take(records)
                 rows.inc(len(records))
                 await asyncio.sleep(0)
-            if len(records) < BATCH_RECORDS:
+            else:
                 self._idle_s[topic] = time.monotonic()
             if topic not in self._loaded and reader.at_end:
                 self._end_reached(topic)
