@@ -162,10 +162,7 @@ class World:
             return False
         if executor.outstanding[lane] is not None and not self.fair and self.rng.random() < 0.8:
             return False
-        request = executor.next_request(lane, self.now_ms)
-        if request is None:
-            return False
-        self._requests.append(_Sent(executor, lane, request))
+        self._requests.append(_Sent(executor, lane, executor.next_request(lane, self.now_ms)))
         return True
 
     def _receive_request(self) -> bool:
