@@ -103,7 +103,7 @@ class ViewRunner:
         self._topic_id = topic_id
         self._preparing = asyncio.Lock()
         self._prepared = False
-        self._weeks_kept = time.monotonic()
+        self._weeks_kept = -KEEP_WEEKS_EVERY_S
 
     def troubles(self) -> list[str]:
         """Why this app is not ready, one line each."""
@@ -142,7 +142,8 @@ class ViewRunner:
         if time.monotonic() - self._weeks_kept > KEEP_WEEKS_EVERY_S:
             self._weeks_kept = time.monotonic()
             try:
-                await self._keep_weeks()
+                await self._weeks_ahead()
+                await self._weeks_behind()
             except DatabaseError as error:
                 log.warning("app %s: weekly partitions are as they were: %s", self.app, error)
         if self._source.compacted and self.trouble is None:
@@ -346,18 +347,22 @@ class ViewRunner:
             self._weeks |= weeks
 
     async def _prepare(self) -> None:
-        """Tables, this week's and the next ones' partitions, without those that are too old; the log's identity."""
+        """Tables, partitions of this week and the next ones, the log's identity."""
         await check_migrated(self._url)
         await install(self._url, self.views, indexes=self._indexes)
         if self._topic_id:
             await self.writer.identify(self.topic, self._topic_id)
-        await self._keep_weeks()
+        await self._weeks_ahead()
 
-    async def _keep_weeks(self) -> None:
-        now_ms = int(time.time() * 1000)
-        ahead = frozenset(week_of(now_ms) + number * WEEK_MS for number in range(WEEKS_AHEAD + 1))
+    async def _weeks_ahead(self) -> None:
+        this_week = week_of(int(time.time() * 1000))
         if self._weekly:
-            await self._ensure_weeks(ahead)
+            await self._ensure_weeks(frozenset(this_week + number * WEEK_MS for number in range(WEEKS_AHEAD + 1)))
+
+    async def _weeks_behind(self) -> None:
+        """Drops what is older than it is kept, by log time: a log that stands still loses nothing."""
+        now_ms = max((stand.log_time_ms for of in self._stands.values() for stand in of.values()), default=0)
+        if self._weekly and now_ms:
             dropped = await drop_weeks(self._url, self.views, now_ms)
             if dropped:
                 log.info("app %s dropped %s", self.app, ", ".join(dropped))
