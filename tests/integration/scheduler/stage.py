@@ -25,8 +25,9 @@ from app.domain.commands import Command, CreateQueues, QueueSpec
 from app.domain.events import EventsRecord, LeaseData
 from app.domain.ids import call_prefix, job_id
 from app.domain.routing import partition_of_name
+from app.domain.rows import POSITION_KEY, PositionRow
 from app.log.codec import decode, encode
-from app.log.topics import CLUSTERS, COMMANDS, EVENTS, ROUNDS, SHAPES, apply_topics, load_topics
+from app.log.topics import CLUSTERS, COMMANDS, EVENTS, ROUNDS, SHAPES, STATE, apply_topics, load_topics
 from app.pods.shape import Shape, encode_shape, shape_hash
 from tests.unit.scheduler.partition import CHIEF, INSTANCE, SHAPE, submit_command
 
@@ -119,6 +120,10 @@ class Log:
         ids = [job_id(prefix, index) for index in range(count)]
         self.command(partition, submit_command(ids, queue, shape=shape))
         return list(ids)
+
+    def position(self, partition: int, row: PositionRow) -> None:
+        """A position row in argosy.state, as a queue agent would write it."""
+        self._put(STATE, partition, encode(row), POSITION_KEY)
 
     def add_shape(self, shape: Shape) -> None:
         body = encode_shape(shape)

@@ -2,7 +2,6 @@
 jobs."""
 
 import signal
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,9 @@ import pytest
 
 from app.domain.commands import BeginEpoch, LeaseJobs, Settings
 from app.domain.rounds import RoundRecord
+from app.domain.rows import PositionRow
+from app.streams.exits import Exit
+from benchmarks.scheduler_million import write_jobs, write_shapes_and_nodes
 from tests.integration.scheduler.stage import Stage, eventually, nodes
 from tests.stack.server import KafkaBroker
 
@@ -38,12 +40,9 @@ def test_jobs_are_leased_once_while_leaders_are_killed(stage: Stage) -> None:
     second = stage.scheduler("second", max_attempts=3)
     eventually(lambda: "stands by" in second.text())
     assert not second.leads()
-    killed_s = time.monotonic()
     first.kill()
     ids += log.submit("a", 20)
-    eventually(second.leads, 15)
-    took_s = time.monotonic() - killed_s
-    assert took_s <= 10
+    eventually(second.leads)
     eventually(lambda: len(log.leases()) == 60)
     leases = log.leases()
     assert Counter(lease.job_id for lease in leases) == Counter(ids)
@@ -61,12 +60,12 @@ def test_jobs_are_leased_once_while_leaders_are_killed(stage: Stage) -> None:
 
 def test_an_orderly_end_hands_over_at_once(stage: Stage) -> None:
     stage.agent()
-    first = stage.scheduler("first")
+    first = stage.scheduler("first", leader_session_timeout_s=60)
     eventually(first.leads)
-    second = stage.scheduler("second")
+    second = stage.scheduler("second", leader_session_timeout_s=60)
     eventually(lambda: "stands by" in second.text())
     first.send_signal(signal.SIGTERM)
-    assert eventually(second.leads, 15) <= 5
+    assert eventually(second.leads) < 30, "nobody waited for the session to end"
     assert first.popen.wait(10) == 0
     epochs = [command.epoch for _, _, command in stage.log.commands() if isinstance(command, BeginEpoch)]
     assert sorted(epochs) == [0, 0, 1, 1]
@@ -114,3 +113,33 @@ def test_leases_that_nobody_has_decided_are_assumed_by_the_next_leader(stage: St
 def leased_in(stage: Stage) -> int:
     """Leases that leaders have sent, decided or not."""
     return sum(len(command.leases) for _, _, command in stage.log.commands() if isinstance(command, LeaseJobs))
+
+
+def test_a_leadership_topic_that_was_created_anew_is_refused_with_the_repair(stage: Stage) -> None:
+    stage.log.position(0, PositionRow(offset=-1, epoch=1, log_time_ms=0, settings_version=0))
+    refused = stage.scheduler("first")
+    assert refused.popen.wait(60) == Exit.REFUSED
+    assert "gave epoch 0, but partitions have seen epoch 1" in refused.text()
+    assert "Repair: write records to argosy.leadership until its end is above 1" in refused.text()
+    assert stage.log.commands() == []
+    again = stage.scheduler("again")
+    assert again.popen.wait(60) == Exit.REFUSED
+    third = stage.scheduler("third")
+    eventually(third.leads)
+    assert third.figure("argosy_scheduler_epoch") == 2
+
+
+def test_a_start_with_many_jobs_reads_them_all_before_it_leads(fresh_kafka: KafkaBroker, tmp_path: Path) -> None:
+    stage = Stage(fresh_kafka.bootstrap, tmp_path, partitions=12)
+    try:
+        write_shapes_and_nodes(stage.log.bootstrap)
+        write_jobs(stage.log.bootstrap, 60_000, 12)
+        leader = stage.scheduler("first")
+        eventually(lambda: any(isinstance(record, RoundRecord) for record in stage.log.rounds()), 60)
+        (first, *_) = stage.log.rounds()
+        assert first.queued == 60_000
+        assert first.nodes == 3_000
+        assert 0 < len(first.placed) == leased_in(stage)
+        assert leader.ready()
+    finally:
+        stage.close()
