@@ -18,6 +18,8 @@ from app.log.errors import LogUnavailable, TopicMismatch
 POLL_INTERVAL_S = 0.05
 REQUEST_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = 10.0
+LEADERLESS = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+"""passes by itself: the topic was created just now, or a leader moved"""
 
 T = TypeVar("T")
 
@@ -114,11 +116,15 @@ def _offsets(
     client: AdminClient, topic: str, partitions: list[int], spec: Any, level: IsolationLevel
 ) -> dict[int, int]:
     wanted = {TopicPartition(topic, number): spec for number in partitions}
-    found = client.list_offsets(wanted, isolation_level=level, request_timeout=ANSWER_TIMEOUT_S)
-    try:
-        return {place.partition: answer(future).offset for place, future in found.items()}
-    except KafkaException as error:
-        raise _of_topic(error, topic) from error
+    deadline = time.monotonic() + ANSWER_TIMEOUT_S
+    while True:
+        found = client.list_offsets(wanted, isolation_level=level, request_timeout=ANSWER_TIMEOUT_S)
+        try:
+            return {place.partition: answer(future).offset for place, future in found.items()}
+        except KafkaException as error:
+            if error.args[0].code() not in LEADERLESS or time.monotonic() >= deadline:
+                raise _of_topic(error, topic) from error
+        time.sleep(POLL_INTERVAL_S)
 
 
 def _of_topic(error: KafkaException, topic: str) -> LogUnavailable | TopicMismatch:

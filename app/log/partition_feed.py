@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from app.log.admin import LEADERLESS, POLL_INTERVAL_S
 from app.log.errors import LogUnavailable, OffsetsGone, TopicMismatch
 
 END_WAIT_MS = 100
@@ -25,8 +26,6 @@ SILENCE_MAX_S = 30.0
 ANSWER_TIMEOUT_S = 10.0
 _END_EVENT = KafkaError._PARTITION_EOF
 _GONE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
-_LEADERLESS = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
-_LEADER_WAIT_S = 0.05
 _NO_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
 
 
@@ -158,10 +157,9 @@ class PartitionFeed:
                 )
                 return bounds
             except KafkaException as error:
-                # A topic that was just created, or a leader that moved.
-                if error.args[0].code() not in _LEADERLESS or time.monotonic() >= deadline:
+                if error.args[0].code() not in LEADERLESS or time.monotonic() >= deadline:
                     raise
-            time.sleep(_LEADER_WAIT_S)
+            time.sleep(POLL_INTERVAL_S)
 
     def _gone(self, partition: int) -> OffsetsGone | LogUnavailable | TopicMismatch:
         try:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import confluent_kafka
 from confluent_kafka.admin import NewTopic
 
-from app.log.admin import admin_client, answer
+from app.log.admin import admin_client, answer, topic_bounds
 from app.log.reader import LogReader, Record
 
 _NUMBERS = itertools.count()
@@ -21,6 +21,8 @@ def new_topic(bootstrap: str, partitions: int = 1, **config: str) -> str:
     client = admin_client(bootstrap)
     for future in client.create_topics([NewTopic(name, partitions, 1, config=wanted)]).values():
         answer(future)
+    # Returns when every partition has a leader.
+    topic_bounds(bootstrap, name)
     return name
 
 
