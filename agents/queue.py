@@ -84,6 +84,18 @@ async def decide_step(step: Step, decide: Decide) -> None:
     """Takes commands until the step is full, decides them one after the other on one overlay and commits."""
     state = state_of(step)
     deciding = Deciding(step.partition, state, decide)
+    async with step.turn:
+        await _take_and_decide(step, deciding)
+        if step.empty:
+            return
+        position = deciding.position(step.last_offset, step.log_time_ms)
+        changes = state.changes(deciding.overlay)
+    await step.commit(deciding.outgoing, changes, POSITION_KEY, position)
+    state.committed(deciding.overlay, position)
+    deciding.count(step)
+
+
+async def _take_and_decide(step: Step, deciding: "Deciding") -> None:
     breathed = time.monotonic()
     while (record := step.take()) is not None:
         try:
@@ -93,17 +105,10 @@ async def decide_step(step: Step, decide: Decide) -> None:
             step.put_back()
             if step.empty:
                 raise
-            break
+            return
         if time.monotonic() - breathed > BREATHE_S:
             await asyncio.sleep(0)
             breathed = time.monotonic()
-    if step.empty:
-        return
-    overlay = deciding.overlay
-    position = deciding.position(step.events[-1].message.offset, step.log_time_ms)
-    await step.commit(deciding.outgoing, state.changes(overlay), POSITION_KEY, position)
-    state.committed(overlay, position)
-    deciding.count(step)
 
 
 class Deciding:

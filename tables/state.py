@@ -26,7 +26,13 @@ CACHE_ROWS = 20_000
 
 _FRAME_BYTES = 5
 _HEAD_BYTES = 116
+_FIELDS_AT = _FRAME_BYTES + _HEAD_BYTES
 _JOB_ROW_FRAME = encode(JobRow(head=bytes(_HEAD_BYTES), queue="", incarnation=0, job_set=""))[:_FRAME_BYTES]
+
+
+_last_set = (b"\xff" * 11, b"")
+"""queue, incarnation and job set as they stand in the row that was seen last, and what its index entry begins with; at
+first what no row has: an Avro long has at most 10 bytes"""
 
 
 def set_prefix(incarnation: int, job_set: bytes) -> bytes:
@@ -38,17 +44,23 @@ def entry_of(key: bytes, value: bytes) -> bytes | None:
     """The index entry of a stored row; only jobs have one.
 
     A restore calls this for every row, so the two fields are cut out of the Avro instead of decoding it: behind the
-    fixed head stand queue (string), incarnation (long) and job set (string)."""
+    fixed head stand queue (string), incarnation (long) and job set (string). Rows that follow each other are mostly of
+    one set; then these bytes are the same as before."""
+    global _last_set
     if key[:1] != b"j":
         return None
-    if value[:_FRAME_BYTES] != _JOB_ROW_FRAME:
+    if not value.startswith(_JOB_ROW_FRAME):
         row = decode(value)
         assert isinstance(row, JobRow), f"a job's key holds a {type(row).__name__}"
         return set_prefix(row.incarnation, row.job_set.encode()) + key[1:]
-    length, at = _long(value, _FRAME_BYTES + _HEAD_BYTES)
-    incarnation, at = _long(value, at + length)
-    length, at = _long(value, at)
-    return set_prefix(incarnation, value[at : at + length]) + key[1:]
+    fields, prefix = _last_set
+    if not value.startswith(fields, _FIELDS_AT):
+        length, at = _long(value, _FIELDS_AT)
+        incarnation, at = _long(value, at + length)
+        length, at = _long(value, at)
+        prefix = set_prefix(incarnation, value[at : at + length])
+        _last_set = value[_FIELDS_AT : at + length], prefix
+    return prefix + key[1:]
 
 
 def _long(data: bytes, at: int) -> tuple[int, int]:
@@ -65,8 +77,16 @@ def _long(data: bytes, at: int) -> tuple[int, int]:
     return number >> 1 ^ -(number & 1), at
 
 
-def _entry(key: bytes, row: StateRow | None) -> bytes | None:
-    return set_prefix(row.incarnation, row.job_set.encode()) + key[1:] if isinstance(row, JobRow) else None
+def _entries(key: bytes, before: StateRow | None, row: StateRow | None) -> tuple[bytes | None, bytes | None]:
+    """The index entries of a job's row before and after; two times None when they are the same."""
+    was, now = before if isinstance(before, JobRow) else None, row if isinstance(row, JobRow) else None
+    if was is not None and now is not None and was.job_set == now.job_set and was.incarnation == now.incarnation:
+        return None, None
+    return _entry(key, was), _entry(key, now)
+
+
+def _entry(key: bytes, row: JobRow | None) -> bytes | None:
+    return None if row is None else set_prefix(row.incarnation, row.job_set.encode()) + key[1:]
 
 
 CHANGELOG = Changelog(topic=STATE, prefix=PREFIX, entry=entry_of)
@@ -137,13 +157,14 @@ class PartitionState:
         """The encoded rows and index entries of a step, in the order of the transaction; the position row is not
         among them."""
         changes = Changes(table=CHANGELOG)
+        before, add = self._rows.get, changes.add
         for key, row in overlay.changed.items():
             if key == POSITION_KEY:
                 continue
             was = now = None
             if key[:1] == b"j":
-                was, now = _entry(key, self._rows.get(key)), _entry(key, row)
-            changes.add(key, None if row is None else encode(row), was, now)
+                was, now = _entries(key, before(key), row)
+            add(key, None if row is None else encode(row), was, now)
         return [self._ids.changes(overlay.changed_ids), changes]
 
     def committed(self, overlay: Overlay, position: PositionRow) -> None:

@@ -1,6 +1,7 @@
 """A queue agent without Kafka: commands in a list, a producer that keeps what it is given, a real store and real
 deciding."""
 
+import asyncio
 import random
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from agents.queue import Decide, decide_step
 from app.domain.rows import PositionRow
 from app.domain.state import FIRST_POSITION
+from app.streams.claims import Claim, Source
 from app.streams.metrics import StreamMetrics
 from app.streams.producer import Outgoing
 from app.streams.step import LOG_APPEND_TIME, Step, StepLimits
@@ -51,8 +53,6 @@ class MemoryTenure(Tenure):
     """A tenure that is ready, of a partition whose log is kept in memory."""
 
     def __init__(self, directory: Path, partition: int) -> None:
-        from app.streams.claims import Claim, Source
-
         Claim.__init__(self, Source("argosy.commands", partition))
         self.position: PositionRow = FIRST_POSITION
         self.metrics = StreamMetrics(CollectorRegistry())
@@ -65,24 +65,16 @@ class MemoryTenure(Tenure):
 
     def feed(self, value: bytes, timestamp_ms: int, key: bytes = b"q") -> None:
         """One command record."""
-        message = SimpleNamespace(
-            topic="argosy.commands",
-            partition=self.partition,
-            offset=self._offset,
-            timestamp=timestamp_ms / 1000,
-            timestamp_type=LOG_APPEND_TIME,
-            key=key,
-            value=value,
-            claim=self,
+        record = SimpleNamespace(
+            offset=self._offset, timestamp=timestamp_ms, timestamp_type=LOG_APPEND_TIME, key=key, value=value
         )
         self._offset += 1
-        self.in_hand_records += 1
-        self.in_hand_bytes += len(value)
-        self.received(SimpleNamespace(message=message))
+        self.given([record])
+        self.received(SimpleNamespace(message=SimpleNamespace(records=[record])))
 
     async def step(self, decide: Decide, limits: StepLimits) -> Step:
         """One step over what is in hand."""
-        step = Step(self, limits)
+        step = Step(self, limits, asyncio.Lock())
         async with step:
             await decide_step(step, decide)
         return step
