@@ -51,8 +51,12 @@ class FeedTooOld(RuntimeError):
 class Feed:
     """Call `start`, then wait for `run` (it ends only by an error)."""
 
-    def __init__(self, options: SchedulerOptions, metrics: SchedulerMetrics) -> None:
+    def __init__(
+        self, options: SchedulerOptions, metrics: SchedulerMetrics, boot_s: Callable[[], float] | None = None
+    ) -> None:
+        """`boot_s`: a clock in seconds that goes on while the machine sleeps."""
         self._options, self._metrics = options, metrics
+        self._boot_s = _boot_s if boot_s is None else boot_s
         state = State(options.partitions, decode)
         self.world = World(state, Clusters(state.instances), ShapeColumns(state.jobs.shapes))
         self.highest_claim = -1
@@ -65,7 +69,7 @@ class Feed:
         self._loaded: set[str] = set()
         self._fresh_s: dict[str, float] = {}
         self._idle_s: dict[str, float] = {}
-        self._began_s = _boot_s()
+        self._began_s = self._boot_s()
 
     @property
     def loaded(self) -> bool:
@@ -120,13 +124,13 @@ class Feed:
         if now_s - self._readers[topic].heard_at_s > BROKER_HEARD_S:
             return False
         idle = now_s - self._idle_s.get(topic, float("-inf")) <= AT_END_S
-        return idle or _boot_s() - self._fresh_s[topic] <= 2 * END_CHECK_S
+        return idle or self._boot_s() - self._fresh_s[topic] <= 2 * END_CHECK_S
 
     async def _read(self, topic: str, reader: LogReader, take: Callable[[Sequence[Record]], None]) -> None:
         rows = self._metrics.rows.labels(topic)
         while True:
             records = await reader.poll(BATCH_RECORDS, POLL_MS)
-            if topic in self._loaded and _boot_s() - self._fresh_s[topic] > STALE_AFTER_S:
+            if topic in self._loaded and self._boot_s() - self._fresh_s[topic] > STALE_AFTER_S:
                 raise FeedTooOld(f"{topic} was not at its end for {STALE_AFTER_S:.0f} s")
             if records:
                 take(records)
@@ -139,10 +143,10 @@ class Feed:
 
     def _end_reached(self, topic: str) -> None:
         self._loaded.add(topic)
-        self._fresh_s[topic] = _boot_s()
+        self._fresh_s[topic] = self._boot_s()
         self.changed.set()
         if self.loaded:
-            seconds = _boot_s() - self._began_s
+            seconds = self._boot_s() - self._began_s
             self._metrics.load_seconds.set(seconds)
             state = self.world.state
             log.info(
@@ -160,13 +164,13 @@ class Feed:
         while True:
             await asyncio.sleep(END_CHECK_S)
             if topic not in self._loaded:
-                if _boot_s() - self._began_s > LOAD_MAX_S:
+                if self._boot_s() - self._began_s > LOAD_MAX_S:
                     raise FeedTooOld(f"{topic} was not read to its end within {LOAD_MAX_S:.0f} s")
                 continue
-            asked_s = _boot_s()
+            asked_s = self._boot_s()
             ends = await reader.end_offsets()
             until_s = asked_s + END_CHECK_S
-            while _boot_s() < until_s:
+            while self._boot_s() < until_s:
                 positions = reader.positions()
                 if all(positions[partition] >= end for partition, end in ends.items()):
                     self._fresh_s[topic] = asked_s

@@ -37,7 +37,7 @@ def test_commands_of_a_leader_that_was_overtaken_while_it_stood_still_are_all_re
     assert not any(isinstance(command, LeaseJobs) for _, _, command in log.commands()), "stopped before sending"
 
     fresh = stage.scheduler("fresh")
-    eventually(fresh.leads, 20)
+    eventually(fresh.leads)
     eventually(lambda: len(log.leases()) == len(ids))
     stale.send_signal(signal.SIGCONT)
     eventually(lambda: "steps down" in stale.text() or "no longer owns" in stale.text())

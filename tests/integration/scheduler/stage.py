@@ -244,7 +244,7 @@ def nodes(count: int, *, cpu: str = "8", prefix: str = "n") -> list[NodeData]:
     ]
 
 
-def eventually(what: Callable[[], bool], timeout_s: float = 40.0) -> float:
+def eventually(what: Callable[[], bool], timeout_s: float = 90.0) -> float:
     """Polls until it holds and returns the seconds it took; fails after the deadline."""
     began_s = time.monotonic()
     while not what():

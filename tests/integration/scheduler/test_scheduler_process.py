@@ -60,12 +60,12 @@ def test_jobs_are_leased_once_while_leaders_are_killed(stage: Stage) -> None:
 
 def test_an_orderly_end_hands_over_at_once(stage: Stage) -> None:
     stage.agent()
-    first = stage.scheduler("first", leader_session_timeout_s=60)
+    first = stage.scheduler("first", leader_session_timeout_s=120)
     eventually(first.leads)
-    second = stage.scheduler("second", leader_session_timeout_s=60)
+    second = stage.scheduler("second", leader_session_timeout_s=120)
     eventually(lambda: "stands by" in second.text())
     first.send_signal(signal.SIGTERM)
-    assert eventually(second.leads) < 30, "nobody waited for the session to end"
+    assert eventually(second.leads) < 60, "nobody waited for the session to end"
     assert first.popen.wait(10) == 0
     epochs = [command.epoch for _, _, command in stage.log.commands() if isinstance(command, BeginEpoch)]
     assert sorted(epochs) == [0, 0, 1, 1]
@@ -99,7 +99,7 @@ def test_leases_that_nobody_has_decided_are_assumed_by_the_next_leader(stage: St
     eventually(lambda: leased_in(stage) == 4)
     first.kill()
     second = stage.scheduler("second")
-    eventually(second.leads, 20)
+    eventually(second.leads)
     assert "4 leases of earlier leaders are undecided" in second.text()
     log.nodes("c0", nodes(1, cpu="5"))
     eventually(lambda: leased_in(stage) == 5)
