@@ -139,7 +139,8 @@ class ExecutorLoop:
             next_ms = session.next_look_ms()
             wait_ms = IDLE_LOOK_MS if next_ms is None else min(IDLE_LOOK_MS, max(next_ms - now_ms, 1))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), wait_ms / 1_000)
+                async with asyncio.timeout(wait_ms / 1_000):
+                    await self._wake.wait()
             self._wake.clear()
 
     def _measure(self, session: Session) -> None:
