@@ -10,7 +10,8 @@ from typing import Any
 
 from app.domain.events import Event
 from app.domain.ids import format_id
-from app.executor.fake_cluster.lives import check_journals
+from app.executor.fake_cluster.lives import check_journals, read_journal
+from app.executor.fake_cluster.records import PodLife
 from tests.acceptance.chaos import Chaos
 from tests.acceptance.fold import Fold, Row, fold_commands
 from tests.acceptance.tables import Tables
@@ -24,26 +25,36 @@ SETTLE_POLL_S = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStory:
-    """A job in the log. events: (offset, event) in order."""
+    """A job in the log. events: (offset, log time, event) in order."""
 
     partition: int
     queue: str
     job_set: str
-    events: list[tuple[int, Event]]
+    events: list[tuple[int, int, Event]]
 
     @property
     def submitted_offset(self) -> int:
         return self.events[0][0]
 
     @property
-    def end(self) -> tuple[int, Event]:
-        """Offset and terminal event."""
-        return self.events[-1]
+    def end_offset(self) -> int:
+        return self.events[-1][0]
+
+    @property
+    def end_ms(self) -> int:
+        """Log time of the terminal event."""
+        return self.events[-1][1]
+
+    @property
+    def end(self) -> Event:
+        """The terminal event."""
+        return self.events[-1][2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aftermath:
-    """Everything that the checks compare. tables: the content of each table, in the form in which the fold has it."""
+    """Everything that the checks compare. tables: the content of each table, in the form in which the fold has it;
+    pods: run id -> what the fake clusters' journals say of its pod; took: part -> seconds."""
 
     chaos: Chaos
     workload: Workload
@@ -51,8 +62,10 @@ class Aftermath:
     stories: dict[str, JobStory]
     tables: dict[str, Any]
     positions: dict[str, dict[int, int]]
+    pods: dict[str, PodLife]
     journal_faults: list[str]
     restarts: dict[str, int]
+    took: dict[str, float]
 
     @property
     def planned(self) -> dict[str, PlannedJob]:
@@ -72,7 +85,7 @@ async def settle(stack: WholeStack) -> None:
         await tables.close()
 
 
-async def gather(stack: WholeStack, workload: Workload, chaos: Chaos) -> Aftermath:
+async def gather(stack: WholeStack, workload: Workload, chaos: Chaos, took: dict[str, float]) -> Aftermath:
     """Reads everything; the views must be done with the log within SETTLE_S."""
     fold = await asyncio.to_thread(fold_commands, stack.bootstrap, stack.settings.kafka.partitions)
     tables = await Tables.open(stack.database_url)
@@ -100,8 +113,10 @@ async def gather(stack: WholeStack, workload: Workload, chaos: Chaos) -> Afterma
         stories=_stories(fold),
         tables=content,
         positions=positions,
+        pods={life.run_id: life for cluster in clusters for life in read_journal(cluster)},
         journal_faults=check_journals(clusters),
         restarts={process.name: process.restarts for process in stack.state().processes},
+        took=took,
     )
 
 
@@ -142,9 +157,9 @@ def _sorted(rows: list[Row]) -> list[Row]:
 def _stories(fold: Fold) -> dict[str, JobStory]:
     found: dict[str, JobStory] = {}
     for (queue, _, job_set), events in fold.events.items():
-        for partition, offset, _, event in events:
+        for partition, offset, time_ms, event in events:
             job_id = format_id(event.job_id)
             if job_id not in found:
                 found[job_id] = JobStory(partition=partition, queue=queue, job_set=job_set, events=[])
-            found[job_id].events.append((offset, event))
+            found[job_id].events.append((offset, time_ms, event))
     return found

@@ -37,12 +37,13 @@ POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kill:
-    """One SIGKILL. in_flight: jobs that were accepted and had not ended; at_s: since the begin."""
+    """One SIGKILL. in_flight: jobs that were accepted and had not ended; at_s: since the begin; time_ms: Unix time."""
 
     name: str
     pid: int
     in_flight: int
     at_s: float
+    time_ms: int
 
 
 @dataclass(slots=True)
@@ -100,6 +101,10 @@ class Chaos:
                     task.cancel()
                 await asyncio.gather(killing, *work, *followers, return_exceptions=True)
             self.told.retries = client.retries
+
+    def elapsed_s(self) -> float:
+        """Since the begin."""
+        return time.monotonic() - self._begun_at
 
     def in_flight(self) -> int:
         """Jobs that were accepted and of whose end nobody has heard."""
@@ -191,8 +196,9 @@ class Chaos:
             await asyncio.sleep(self._random.uniform(*KILL_PAUSE_S))
             if self._random.random() < 0.5:
                 self._random.choice(list(self.subscribers.values())).drop()
-            in_flight, at_s = self.in_flight(), time.monotonic() - self._begun_at
-            self.kills.append(Kill(name=name, pid=self._stack.kill(name), in_flight=in_flight, at_s=at_s))
+            in_flight, at_s, time_ms = self.in_flight(), self.elapsed_s(), int(time.time() * 1000)
+            pid = self._stack.kill(name)
+            self.kills.append(Kill(name=name, pid=pid, in_flight=in_flight, at_s=at_s, time_ms=time_ms))
 
     async def _until(
         self,

@@ -14,7 +14,7 @@ import httpx
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-RETRY_S = 0.2
+RETRY_S = 0.4
 CALL_TIMEOUT_S = 20.0
 SILENCE_MAX_S = 40.0
 """A heartbeat comes every 15 s; a stream that says nothing for longer is taken up again."""
