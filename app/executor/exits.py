@@ -4,9 +4,9 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Codes beside those of the other components (70 to 75)."""
+    """75 means the same in every component: a person must look. The others are the executor's own."""
 
-    CONFIGURATION = 78
+    CONFIGURATION = 75
     """the options are wrong: address, token, fake cluster"""
     REPLACED = 80
     """another instance speaks for this cluster"""
