@@ -143,3 +143,22 @@ def test_a_start_with_many_jobs_reads_them_all_before_it_leads(fresh_kafka: Kafk
         assert leader.ready()
     finally:
         stage.close()
+
+
+def test_a_new_leader_goes_on_with_the_tokens_that_the_old_one_left(stage: Stage) -> None:
+    log = stage.log
+    stage.agent()
+    limiter = {"default": {"limiter": {"tokens_per_s": 0.001, "burst_tokens": 5}}}
+    first = stage.scheduler("first", pools=limiter)
+    log.queue("a")
+    log.nodes("c0", nodes(1, cpu="20"))
+    log.submit("a", 12)
+    eventually(lambda: len(log.leases()) == 5)
+    eventually(lambda: any(record.queued == 7 for record in log.rounds()))
+    first.kill()
+    stage.scheduler("second", pools=limiter)
+    eventually(lambda: any(record.epoch == 1 for record in log.rounds()))
+    record = next(record for record in log.rounds() if record.epoch == 1)
+    assert record.limiter_tokens < 1
+    assert [(blocked.reason, blocked.jobs) for blocked in record.blocked] == [("rateLimit", 7)]
+    assert leased_in(stage) == 5
