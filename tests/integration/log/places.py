@@ -2,12 +2,14 @@
 
 import itertools
 import os
+import time
 from collections.abc import Sequence
 
 import confluent_kafka
 from confluent_kafka.admin import NewTopic
 
 from app.log.admin import admin_client, answer, topic_bounds
+from app.log.errors import TopicMismatch
 from app.log.reader import LogReader, Record
 
 _NUMBERS = itertools.count()
@@ -21,9 +23,15 @@ def new_topic(bootstrap: str, partitions: int = 1, **config: str) -> str:
     client = admin_client(bootstrap)
     for future in client.create_topics([NewTopic(name, partitions, 1, config=wanted)]).values():
         answer(future)
-    # Returns when every partition has a leader.
-    topic_bounds(bootstrap, name)
-    return name
+    # The broker hears of it from its controller a moment later.
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        try:
+            topic_bounds(bootstrap, name)
+            return name
+        except TopicMismatch:
+            assert time.monotonic() < deadline, f"{name} was created and is not seen"
+            time.sleep(0.05)
 
 
 def transaction(bootstrap: str, topic: str, partition: int, values: Sequence[bytes], *, commit: bool) -> None:
