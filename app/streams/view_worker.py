@@ -33,6 +33,7 @@ IN_HAND_BYTES_MAX = 48 << 20
 HAUL_RECORDS_MAX = 5_000
 BYTES_PER_EVENT = 200
 TOUCH_EVERY_S = 60.0
+NOT_BEGUN = 0
 
 
 class ViewWriting(Protocol):
@@ -74,8 +75,9 @@ class ViewClaim(Resumption):
     """A partition of the view's topic; all of a process share one bound on what is in hand."""
 
     def __init__(self, source: Source, begin: Callable[[int], Awaitable[int]], stock: "Stock") -> None:
-        super().__init__(source, begin)
+        self._over = asyncio.Event()
         self._stock = stock
+        super().__init__(source, lambda partition: self._begin_unless_over(begin, partition))
 
     @property
     def hungry(self) -> bool:
@@ -85,7 +87,20 @@ class ViewClaim(Resumption):
         super().given(records)
         self._stock.bytes_in_hand += sum(len(record.value or b"") for record in records)
 
+    async def _begin_unless_over(self, begin: Callable[[int], Awaitable[int]], partition: int) -> int:
+        """The database may be away for long; giving the partition up must not wait for it."""
+        beginning = asyncio.ensure_future(begin(partition))
+        over = asyncio.create_task(self._over.wait())
+        await asyncio.wait({beginning, over}, return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+        if beginning.done():
+            return beginning.result()
+        beginning.cancel()
+        await asyncio.gather(beginning, return_exceptions=True)
+        return NOT_BEGUN
+
     async def end(self) -> None:
+        self._over.set()
         await super().end()
         # What was given to Faust and not taken into a haul comes to nobody any more.
         self._stock.bytes_in_hand -= self.in_hand_bytes
