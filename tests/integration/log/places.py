@@ -13,7 +13,7 @@ from app.log.errors import TopicMismatch
 from app.log.reader import LogReader, Record
 
 _NUMBERS = itertools.count()
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 def new_topic(bootstrap: str, partitions: int = 1, **config: str) -> str:

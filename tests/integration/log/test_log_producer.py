@@ -182,7 +182,7 @@ async def test_a_record_that_a_silent_broker_does_not_acknowledge_fails_and_late
 
 async def test_records_wait_for_a_broker_that_restarts(fresh_kafka: KafkaBroker) -> None:
     topic = new_topic(fresh_kafka.bootstrap)
-    producer = LogProducer(fresh_kafka.bootstrap, "test", deadline_s=30)
+    producer = LogProducer(fresh_kafka.bootstrap, "test", deadline_s=180)
     await producer.start()
     await producer.send(topic, 0, b"first")
     fresh_kafka.kill()
