@@ -163,14 +163,14 @@ async def submission(stack: WholeStack, client: GraphqlClient) -> dict[str, floa
     }
     figures = {}
     for kind, (calls, jobs, own, at_once) in kinds.items():
-        name = f"submit-{kind}"
-        bodies = [
-            encoded(call_input(QUEUES[at % len(QUEUES)], name, jobs, 1, own_specs=own, first=at * jobs), "LOGGED")
-            for at in range(calls)
-        ]
+        bodies = []
+        for at in range(calls):
+            queue = QUEUES[at % len(QUEUES)]
+            variables = call_input(queue, f"submit-{kind}-{queue}", jobs, 1, own_specs=own, first=at * jobs)
+            bodies.append(encoded(variables, "LOGGED"))
         took_s = await submit_encoded(client, bodies, at_once)
         figures[f"submit_{kind}_per_s"] = calls * jobs / took_s
-        await drained(stack, [name], calls * jobs)
+        await drained(stack, [f"submit-{kind}-{queue}" for queue in QUEUES], calls * jobs)
     return figures
 
 
