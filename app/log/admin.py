@@ -18,7 +18,14 @@ from app.log.errors import LogUnavailable, TopicMismatch
 POLL_INTERVAL_S = 0.05
 REQUEST_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = 10.0
-LEADERLESS = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+LEADERLESS = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.FENCED_LEADER_EPOCH,
+    }
+)
 """passes by itself: the topic was created just now, or a leader moved"""
 
 T = TypeVar("T")

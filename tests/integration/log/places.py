@@ -9,7 +9,7 @@ import confluent_kafka
 from confluent_kafka.admin import NewTopic
 
 from app.log.admin import admin_client, answer, topic_bounds
-from app.log.errors import TopicMismatch
+from app.log.errors import LogUnavailable, TopicMismatch
 from app.log.reader import LogReader, Record
 
 _NUMBERS = itertools.count()
@@ -29,7 +29,7 @@ def new_topic(bootstrap: str, partitions: int = 1, **config: str) -> str:
         try:
             topic_bounds(bootstrap, name)
             return name
-        except TopicMismatch:
+        except (TopicMismatch, LogUnavailable):
             assert time.monotonic() < deadline, f"{name} was created and is not seen"
             time.sleep(0.05)
 
