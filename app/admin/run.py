@@ -12,7 +12,7 @@ from app.admin.components import COMPONENTS, run_component
 from app.admin.errors import AdminError
 from app.admin.invocation import settings_of
 
-CHATTY = ("alembic", "faust", "httpx", "mode", "uvicorn.access")
+CHATTY = ("aiokafka", "alembic", "faust", "httpx", "mode", "uvicorn.access")
 """libraries that say at INFO what only their own developers ask"""
 LOG_FORMAT = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s %(message)s"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
