@@ -7,9 +7,11 @@ import pytest
 from tests.stack.directory import stack_directory
 from tests.stack.whole_stack import WholeStack, fake_cluster, running_stack
 
+GPU_TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
+GPU_NODES = {"name": "gpu", "count": 2, "cpu": "32", "memory": "256Gi", "gpus": 8, "taints": [GPU_TAINT]}
 SETTINGS = {
     "kafka": {"partitions": 4, "replication": 1},
-    "clusters": {name: fake_cluster(10) for name in ("alpha", "bravo", "charlie")},
+    "clusters": {name: fake_cluster(10, more=[GPU_NODES]) for name in ("alpha", "bravo", "charlie")},
 }
 
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -187,7 +187,9 @@ def running_stack(directory: Path, settings: Mapping[str, Any]) -> Iterator[Whol
         stack.stop()
 
 
-def fake_cluster(nodes: int, *, cpu: str = "32", memory: str = "256Gi", start_delay_ms: int = 300) -> dict[str, Any]:
-    """Settings of a fake cluster of equal nodes."""
+def fake_cluster(
+    nodes: int, *, cpu: str = "32", memory: str = "256Gi", start_delay_ms: int = 300, more: Sequence[object] = ()
+) -> dict[str, Any]:
+    """Settings of a fake cluster of equal nodes, and `more` groups of nodes."""
     group = {"name": "cpu", "count": nodes, "cpu": cpu, "memory": memory}
-    return {"fake": {"start_delay_ms": start_delay_ms, "node_groups": [group]}}
+    return {"fake": {"start_delay_ms": start_delay_ms, "node_groups": [group, *more]}}
