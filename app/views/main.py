@@ -14,6 +14,7 @@ from app.streams.exits import Exit, leave
 from app.streams.view_worker import ViewOptions
 from app.streams.view_worker import run as run_worker
 from app.views.discovery import ViewsNotFound, views_of
+from app.views.garbage import collect_rarely
 from app.views.metrics import ViewMetrics
 from app.views.runner import ViewRunner
 
@@ -52,6 +53,7 @@ def run(settings: Settings, app: str) -> NoReturn:
         events_max=mine.batch_events_max,
         linger_ms=mine.linger_ms,
     )
+    collect_rarely()
     run_worker(options, runner, metrics.registry)
 
 
