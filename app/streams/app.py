@@ -183,7 +183,7 @@ _FIXED: dict[str, Any] = {
     # Restores take as long as they take; liveness is the heartbeat's.
     "broker_max_poll_interval": 86_400.0,
     "broker_commit_interval": 0.5,
-    "broker_max_poll_records": 500,
+    "broker_max_poll_records": 2_000,
     "consumer_max_fetch_size": 2 << 20,
     "stream_publish_on_commit": False,
 }

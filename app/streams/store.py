@@ -25,8 +25,11 @@ _INT = struct.Struct(">q")
 _NOT_LOGGED = WriteOptions()
 _NOT_LOGGED.disable_wal = True
 
-BLOCK_CACHE_BYTES = 32 << 20
-WRITE_BUFFER_BYTES = 16 << 20
+BLOCK_CACHE_BYTES = 128 << 20
+"""of all stores of the process together"""
+WRITE_BUFFER_BYTES = 8 << 20
+"""of one store; two may be full"""
+_BLOCKS = Cache(BLOCK_CACHE_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,7 @@ class Store:
     def _open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         options, blocks = Options(raw_mode=True), BlockBasedOptions()
-        blocks.set_block_cache(Cache(BLOCK_CACHE_BYTES))
+        blocks.set_block_cache(_BLOCKS)
         blocks.set_bloom_filter(10, False)
         options.create_if_missing(True)
         options.set_write_buffer_size(WRITE_BUFFER_BYTES)

@@ -125,7 +125,7 @@ class Load:
         commands = part.opening
         part.opening = []
         for count in (*[1_000] * (jobs // 1_000), jobs % 1_000):
-            call = self._a_call(part, count)
+            call = self.a_call(part, count)
             jobs_of_call = tuple(replace(job, client_id=None) for job in call.jobs)
             commands.append(replace(call, principal=CHIEF, queue=part.queues[0], job_set="big", jobs=jobs_of_call))
             self._clock_ms += 1
@@ -154,11 +154,12 @@ class Load:
         ]
 
     def _submit(self, part: Part) -> Command:
-        call = self._a_call(part, self._random.randint(1, self._jobs_max))
+        call = self.a_call(part, self._random.randint(1, self._jobs_max))
         part.calls = [*part.calls[-50:], call]
         return call
 
-    def _a_call(self, part: Part, count: int) -> SubmitJobs:
+    def a_call(self, part: Part, count: int) -> SubmitJobs:
+        """A submit call of so many jobs; it is not among those that are repeated."""
         some = self._random
         prefix = call_prefix(self._clock_ms, part.number, some.getrandbits(56))
         spec = Spec(spec_id=some.randbytes(16), body=some.randbytes(some.randrange(20, 300)))
@@ -203,7 +204,7 @@ class Load:
         return replace(call, jobs=jobs)
 
     def _poison(self, part: Part) -> Command:
-        return replace(self._a_call(part, 3), queue=part.queues[0], job_set=POISON_JOB_SET, request_id=None)
+        return replace(self.a_call(part, 3), queue=part.queues[0], job_set=POISON_JOB_SET, request_id=None)
 
     def _cancel(self, part: Part) -> Command:
         ids = self._some_jobs(part, 4)

@@ -28,7 +28,7 @@ from tests.faults.installation import (
 )
 from tests.stack.server import KafkaBroker
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 KILLS = 20
 PER_SECOND = 60

@@ -58,9 +58,7 @@ async def decide(step: Step, changelog: Changelog, events: str) -> None:
             rows[key] = ROW.pack(number, ROW.unpack(old)[1] + 1 if old else 1)
         sends.append(Outgoing(events, step.partition, None, record.value))
         step.spend(1)
-    position = PositionRow(
-        offset=step.last_offset, epoch=-1, log_time_ms=step.log_time_ms, settings_version=0
-    )
+    position = PositionRow(offset=step.last_offset, epoch=-1, log_time_ms=step.log_time_ms, settings_version=0)
     await step.commit(sends, [Changes(table=changelog, rows=list(rows.items()))], POSITION_KEY, position)
 
 
