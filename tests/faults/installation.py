@@ -204,8 +204,10 @@ class Installation:
         self._feeder.start()
 
     def end_load(self) -> None:
-        self._feeding.clear()
-        self._feeder.join()
+        """Does nothing when no load runs."""
+        if self._feeding.is_set():
+            self._feeding.clear()
+            self._feeder.join()
 
     def verify(self, timeout_s: float = WAIT_S) -> int:
         """Waits until all commands are decided and nothing goes on, then compares the logs with the fold.
@@ -231,8 +233,7 @@ class Installation:
             assert held == fold.store(), f"the store of partition {fold.partition} differs from the fold"
 
     def close(self) -> None:
-        if self._feeding.is_set():
-            self.end_load()
+        self.end_load()
         for worker in self.workers.values():
             worker.close()
         for reader in (*self._readers.values(), self._letters_reader):
