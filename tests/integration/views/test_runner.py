@@ -1,101 +1,24 @@
-"""A view process under faults: poison, data that Postgres refuses, holes, Postgres away, partitions taken away, topics
-that were compacted meanwhile."""
+"""A view process under faults: poison, data that Postgres refuses, holes, Postgres away, partitions taken away."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from sqlalchemy import BigInteger, CheckConstraint, Column, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, MetaData, Table
 
 from agents.views.history import VIEW as HISTORY
 from agents.views.leases import VIEW as LEASES
-from agents.views.queues import VIEW as QUEUES
 from app.db.engine import connect
-from app.db.errors import NotMigrated, PositionMoved
-from app.domain.commands import CreateQueues, QueueSpec
-from app.domain.events import EventsRecord
-from app.domain.rows import QueueRow
-from app.log.codec import encode
-from app.log.topics import EVENTS, STATE
+from app.db.errors import PositionMoved
+from app.log.topics import EVENTS
 from app.views.contract import Tables, prepared, table_rows, write
 from app.views.runner import ViewRunner
-from app.views.source import RawRecord
-from app.views.view import Batch, Insert, Operation, Upsert, View
-from app.views.writer import Stand
+from app.views.view import Batch, Operation, Upsert, View
+from tests.integration.views.running import Given, commands_view, hauls, positions, run
 from tests.stack.server import PostgresServer
-from tests.unit.views.event_log import ADMIN, EventLog
+from tests.unit.views.event_log import EventLog
 
 pytestmark = pytest.mark.stack
-
-
-class Given:
-    """A haul that remembers what became of it."""
-
-    def __init__(self, records: Sequence[RawRecord]) -> None:
-        self.records = records
-        self.owned = True
-        self.written: bool | None = None
-
-    def live(self) -> bool:
-        return self.owned
-
-    def done(self, written: bool) -> None:
-        self.written = written
-
-
-async def hauls(given: Sequence[Given]) -> AsyncIterator[Given]:
-    for haul in given:
-        await asyncio.sleep(0)
-        yield haul
-
-
-async def run(
-    url: str, views: Sequence[View], batches: Sequence[Sequence[RawRecord]]
-) -> tuple[ViewRunner, list[Given]]:
-    """A process over these batches, from where the database stands."""
-    runner = ViewRunner(url, views)
-    try:
-        for partition in sorted({one.partition for batch in batches for one in batch}):
-            await runner.begin(partition)
-        given = [Given(batch) for batch in batches]
-        await runner.run(hauls(given))
-    finally:
-        await runner.writer.close()
-    return runner, given
-
-
-def commands_view(*, refuses: str = "", breaks_at: int = -1) -> View:
-    """A view with a row a command. Postgres refuses the command `refuses`; its code breaks at position `breaks_at`."""
-
-    def rows(batch: Batch) -> Sequence[Operation]:
-        found = []
-        for record in batch.records:
-            value = record.value
-            assert isinstance(value, EventsRecord)
-            if value.offset == breaks_at and record.partition == 1:
-                raise KeyError("a bug in the view")
-            if value.last:
-                found.append((record.partition, value.offset, value.command))
-        return [Insert(table="commands_v1", columns=("partition", "position", "command"), rows=found)]
-
-    metadata = MetaData()
-    Table(
-        "commands_v1",
-        metadata,
-        Column("partition", Integer, primary_key=True),
-        Column("position", BigInteger, primary_key=True),
-        Column("command", Text, nullable=False),
-        CheckConstraint(f"command <> '{refuses}'", name="refused"),
-    )
-    return View(name="commands", version=1, topic=EVENTS, metadata=metadata, rows=rows)
-
-
-async def positions(view: View, url: str) -> dict[int, Stand]:
-    runner = ViewRunner(url, [view])
-    try:
-        return {partition: stand for partition, (stand, _) in (await runner.writer.read(view)).items()}
-    finally:
-        await runner.writer.close()
 
 
 async def test_a_record_that_cannot_be_decoded_stops_the_app_there_and_not_before(database: str) -> None:
@@ -319,123 +242,3 @@ async def test_texts_that_postgres_does_not_take_are_no_poison(database: str) ->
         url = await prepared(view, database)
         runner, _ = await run(url, [view], [part.events])
         assert runner.trouble is None
-
-
-async def test_a_compacted_topic_is_read_anew_by_a_view_that_stood_still(database: str) -> None:
-    log = EventLog(seed=52, partitions=1)
-    part = log.partitions[0]
-    for name in ("kept", "deleted"):
-        log.decide(part, CreateQueues(principal=ADMIN, queues=(QueueSpec(name=name),)))
-    url = await prepared(QUEUES, database)
-    await write(QUEUES, url, [part.rows])
-    names = ["deleted", "kept", "queue-0-a", "queue-0-b"]
-    assert await _queues(url) == names
-    # Meanwhile `deleted` was deleted, and its tombstone is gone from the topic too.
-    log.run(5)
-    kept = [one for one in part.rows if one.key != b"qdeleted"]
-
-    async def read_all(partition: int) -> AsyncIterator[Sequence[RawRecord]]:
-        yield kept[: len(kept) // 2]
-        yield kept[len(kept) // 2 :]
-
-    for stale, want in ((False, names), (True, [name for name in names if name != "deleted"])):
-        if stale:
-            connection = await connect(url, name="test")
-            await connection.execute("UPDATE view_positions SET written_at = written_at - interval '8 minutes'")
-            await connection.close()
-        runner = ViewRunner(url, [QUEUES], read_all=read_all)
-        begin = await runner.begin(0)
-        await runner.writer.close()
-        assert await _queues(url) == want
-        assert (begin == kept[-1].offset + 1) == stale
-    assert (await positions(QUEUES, url))[0].position == part.offset
-
-
-async def test_a_stamp_keeps_an_idle_view_of_a_compacted_topic_young(database: str) -> None:
-    log = EventLog(seed=53, partitions=1)
-    url = await prepared(QUEUES, database)
-    await write(QUEUES, url, [log.partitions[0].rows])
-    connection = await connect(url, name="test")
-    await connection.execute("UPDATE view_positions SET written_at = written_at - interval '6 minutes'")
-    runner = ViewRunner(url, [QUEUES])
-    await runner.touch()
-    age_s = await connection.fetchval(
-        "SELECT extract(epoch FROM clock_timestamp() - max(written_at)) FROM view_positions"
-    )
-    await connection.close()
-    await runner.writer.close()
-    assert age_s < 60
-
-
-async def _queues(url: str) -> list[str]:
-    connection = await connect(url, name="test")
-    try:
-        return [row[0] for row in await connection.fetch("SELECT name FROM queues ORDER BY name")]
-    finally:
-        await connection.close()
-
-
-async def test_weeks_older_than_the_log_is_kept_go_by_log_time(database: str) -> None:
-    log = EventLog(seed=54, step_ms=3_600_000)
-    url = await prepared(HISTORY, database)
-    log.run(40)
-    log.time_ms += 40 * 24 * 3_600_000
-    log.run(40)
-    runner = ViewRunner(url, [HISTORY])
-    for partition in range(3):
-        await runner.begin(partition)
-    await runner.write(runner.plan(log.events))
-    connection = await connect(url, name="test")
-    oldest = "SELECT min(at) FROM history_job_set_events"
-    before = await connection.fetchval(oldest)
-    await runner.touch()
-    after = await connection.fetchval(oldest)
-    await connection.close()
-    await runner.writer.close()
-    horizon_ms = log.time_ms - 38 * 24 * 3_600_000
-    assert before < horizon_ms < after
-
-
-async def test_the_database_of_another_log_is_refused(database: str) -> None:
-    url = await prepared(HISTORY, database)
-    for topic_id, refused in (("one", False), ("one", False), ("two", True)):
-        runner = ViewRunner(url, [HISTORY], topic_id=topic_id)
-        try:
-            if refused:
-                with pytest.raises(PositionMoved, match="another log"):
-                    await runner.begin(0)
-            else:
-                await runner.begin(0)
-        finally:
-            await runner.writer.close()
-
-
-async def test_a_database_without_migrations_is_refused_with_the_remedy(database: str) -> None:
-    runner = ViewRunner(database, [HISTORY])
-    with pytest.raises(NotMigrated, match="argosy-admin migrate"):
-        await runner.begin(0)
-    await runner.writer.close()
-
-
-def test_views_of_two_topics_are_not_one_app() -> None:
-    queues = View(name="q", version=1, app="history", topic=STATE, metadata=MetaData(), rows=lambda batch: [])
-    with pytest.raises(ValueError, match="one topic"):
-        ViewRunner("postgresql://u@127.0.0.1/x", [HISTORY, queues])
-
-
-async def test_a_step_of_state_counts_only_when_its_position_row_has_come(database: str) -> None:
-    url = await prepared(QUEUES, database)
-    row = QueueRow(incarnation=3, created_ms=1_790_000_000_000, spec=QueueSpec(name="late"))
-    open_step = [RawRecord(0, 0, b"qlate", encode(row), 1_790_000_000_000)]
-    _, given = await run_without_reading(url, [open_step])
-    assert await _queues(url) == []
-    assert given[0].written
-    assert await positions(QUEUES, url) == {}
-
-
-async def run_without_reading(url: str, batches: Sequence[Sequence[RawRecord]]) -> tuple[ViewRunner, list[Given]]:
-    runner = ViewRunner(url, [QUEUES])
-    given = [Given(batch) for batch in batches]
-    await runner.run(hauls(given))
-    await runner.writer.close()
-    return runner, given
