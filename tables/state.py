@@ -118,6 +118,8 @@ class PartitionState:
             row = decode(value)
             assert isinstance(row, OperationRow)
             self._operations[int.from_bytes(key[2:], "big")] = row
+        # Each report asks for the row of its run, and hardly any has one: the keys are known without asking the store.
+        self._runs = {key[1:] for key, _ in store.items(PREFIX + b"r")}
 
     @property
     def busy(self) -> bool:
@@ -126,11 +128,12 @@ class PartitionState:
 
     def prefetch(self, keys: Iterable[bytes], id_keys: Iterable[bytes]) -> None:
         """Reads rows that a command will need in one call each."""
-        self._rows.prefetch(keys)
+        runs = self._runs
+        self._rows.prefetch([key for key in keys if key[:1] != b"r" or key in runs])
         self._ids.rows.prefetch(id_keys)
 
     def row(self, key: bytes) -> StateRow | None:
-        return self._rows.get(key)
+        return None if key[:1] == b"r" and key not in self._runs else self._rows.get(key)
 
     def id_row(self, key: bytes) -> IdRow | None:
         return self._ids.rows.get(key)
@@ -178,3 +181,8 @@ class PartitionState:
                     self._operations[offset] = row
                 else:
                     self._operations.pop(offset, None)
+            elif key[:1] == b"r":
+                if row is None:
+                    self._runs.discard(key)
+                else:
+                    self._runs.add(key)
