@@ -7,7 +7,8 @@ share the machine with this client. Prints progress, and as the last line one JS
 
 - submit_*_per_s: jobs (requests, for singles) acknowledged by the log (waitFor LOGGED) while everything else works on
   them; the budgets for submission are those of bench-api, where API and Kafka are alone.
-- running_s: from sending the first of the calls until all jobs are seen running in Postgres.
+- running_s: from sending the first of the calls until all jobs are seen running in Postgres; running_cpu_s: what all
+  servers spent on it.
 - latencies: single jobs at a rate; by the client's clock, from sending the call and from the end of the pod.
 - cpu_s_per_1000_jobs_*: of a process over jobs that run for a second, from call to terminal; memory_mib_*: afterwards.
 """
@@ -124,16 +125,17 @@ async def running(stack: WholeStack, client: GraphqlClient, jobs: int) -> dict[s
     bodies = batches(jobs, "running", 3_600)
     tables = await Tables.open(stack, names)
     try:
-        begun = time.perf_counter()
+        begun, before = time.perf_counter(), stack.usage()
         submitted_s = await submit_encoded(client, bodies, BATCHES_AT_ONCE)
         await tables.until_running(jobs, RUNNING_WITHIN_S)
-        running_s = time.perf_counter() - begun
+        running_s, after = time.perf_counter() - begun, stack.usage()
         for queue, name in zip(QUEUES, names, strict=True):
             await client.call(CANCEL_SET, {"queue": queue, "jobSet": name})
         await tables.until_ended(jobs)
     finally:
         await tables.close()
-    return {"running_s": running_s, "running_submitted_s": submitted_s}
+    cpu_s = sum(after[name][0] - before[name][0] for name in after)
+    return {"running_s": running_s, "running_submitted_s": submitted_s, "running_cpu_s": cpu_s}
 
 
 async def cpu_and_memory(stack: WholeStack, client: GraphqlClient, jobs: int) -> dict[str, float]:
