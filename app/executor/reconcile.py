@@ -240,6 +240,8 @@ class _Look:
         return run.ending.word
 
     def _word_without_pod(self, run: Run) -> Word | None:
+        if run.outcome is not None and (run.ending is None or run.outcome.state is ReportState.SUCCEEDED):
+            return run.outcome
         if run.ending is not None:
             return run.ending.word
         if run.finished:

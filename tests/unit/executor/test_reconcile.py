@@ -267,6 +267,10 @@ class TestLastWords:
         assert executor.later(59_000).deletes == []
         assert executor.later(1_000).deletes == [(ONE, "FORCE", 0)]
 
+    def test_a_pod_that_ended_and_was_removed_at_once_is_reported_as_it_ended(self) -> None:
+        assert running().deleted(a_pod(1, PodPhase.SUCCEEDED)).said == [(ONE, "SUCCEEDED", None)]
+        assert running().deleted(a_pod(1, PodPhase.FAILED)).said == [(ONE, "FAILED", "ExitCode")]
+
     def test_a_delete_that_got_lost_is_sent_again(self) -> None:
         executor = running().told(offset=30, stops=(a_stop(1),)).delete_sent(1)
         assert executor.later(DEFAULT_TIMINGS.delete_retry_ms).deletes == [(ONE, "END", 30)]
