@@ -47,6 +47,11 @@ class Component:
                 command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=self._environment
             )
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def wait_until_ready(self) -> None:
         """Raises TimeoutError with the end of its log."""
         deadline = time.monotonic() + READY_S
