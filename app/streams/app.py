@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from aiokafka.errors import IllegalStateError
+
 from app.streams.claims import Claims
 from app.streams.ends import Ends
 from app.streams.exits import Exit, leave
@@ -147,7 +149,12 @@ class App(HookedApp):
 
     async def _measure_lag(self) -> None:
         for claim in self._tenures():
-            if claim.sought and (end := self.consumer.highwater(claim.source)) is not None:
+            try:
+                end = self.consumer.highwater(claim.source) if claim.sought else None
+            except (AssertionError, IllegalStateError):
+                # The assignment changed under us.
+                continue
+            if end is not None:
                 claim.metrics.lag.labels(claim.partition).set(max(0, end - claim.next_offset))
 
     def _tenures(self) -> list[Tenure]:

@@ -81,7 +81,7 @@ class Step:
         all of them"""
         self.position: PositionRow = tenure.position
         """the partition's position before this step"""
-        self.log_time_ms = tenure.position.log_time_ms
+        self.log_time_ms = self._before_ms = tenure.position.log_time_ms
         self._taken: list[Handed] = []
         self.committed = False
         self._limits = limits
@@ -227,6 +227,6 @@ class Step:
         if error is None and not self.empty and not self.committed:
             leave(
                 Exit.UNCOMMITTED,
-                f"partition {self.partition}: {len(self.events)} commands were taken and not committed",
+                f"partition {self.partition}: {len(self._taken)} commands were taken and not committed",
             )
         return False

@@ -23,7 +23,7 @@ from app.streams.claims import GRACE_S, Claim, Source
 from app.streams.exits import Exit, leave
 from app.streams.metrics import StreamMetrics
 from app.streams.producer import TransactionalProducer
-from app.streams.restore import STORE_AGE_MAX_MS, CommandsMissingError, Restoration, RestorePlan
+from app.streams.restore import CommandsMissingError, Restoration, Restored, RestorePlan
 from app.streams.store import Changelog, Store, Writes
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,7 @@ class Tenure(Claim):
         self._plan = plan
         self._ending = threading.Event()
         self._opened = False
+        self._restored = Restored()
         self.producer = self._make_producer()
         self._beginning = asyncio.create_task(self._begin())
 
@@ -115,8 +116,7 @@ class Tenure(Claim):
             # Behind our last record stands at most the marker of its transaction.
             if ends[changelog.topic] > self.store.applied(changelog.prefix) + 2:
                 return
-        if asked_ms - self.store.stamp_ms <= STORE_AGE_MAX_MS:
-            self.store.write(Writes(stamp_ms=asked_ms))
+        self.store.write(Writes(stamp_ms=asked_ms))
 
     async def end(self) -> None:
         """No new step from now on; the one that runs may finish; then neither producer nor store is touched any
