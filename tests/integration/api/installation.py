@@ -147,7 +147,7 @@ class Installation:
         return Component(name, list(arguments), self.environment, self._directory)
 
 
-async def eventually(holds: Callable[[], bool], what: str, *, timeout_s: float = 30.0) -> None:
+async def eventually(holds: Callable[[], bool], what: str, *, timeout_s: float = 90.0) -> None:
     """Waits until the condition holds. Raises TimeoutError."""
     try:
         async with asyncio.timeout(timeout_s):

@@ -186,10 +186,15 @@ async def test_a_request_that_waits_in_vain_is_answered_in_time_with_its_cursor(
     first = await executor.reports(runs=[])
     while first["leases"] or first["stops"]:
         first = await executor.leases(wait_ms=1)
-    began_s = time.monotonic()
-    answer = await executor.leases(wait_ms=300)
+    async with asyncio.timeout(60):
+        while True:
+            began_s = time.monotonic()
+            answer = await executor.leases(wait_ms=300)
+            # What earlier tests left may still come to its end, and is told then.
+            if not answer["leases"] and not answer["stops"]:
+                break
     assert time.monotonic() - began_s >= 0.25
-    assert (answer["leases"], answer["stops"], answer["leasesKnown"]) == ([], [], True)
+    assert answer["leasesKnown"] is True
 
 
 async def test_another_logs_cursor_counts_as_empty(executor: Executor) -> None:
