@@ -32,12 +32,14 @@ from app.views.source import RawRecord
 from app.views.view import View
 from benchmarks.outcome import Budget, conditions_here, median_figures, outcome_line, percentile
 from benchmarks.views_log import BusyLog
+from benchmarks.views_process import catch_up
 
 JOBS = int(os.environ.get("ARGOSY_BENCH_JOBS", "200000"))
 REBUILD_BATCH_EVENTS = 40_000
 REBUILD_CHUNK_EVENTS = 300_000
 LIVE_EVENTS = 60_000
 LIVE_BATCHES = (200, 1_000)
+PROCESS_EVENTS = 300_000
 RUNS = 3
 DAY_MS = 24 * 3_600_000
 START_MS = 1_790_000_000_000
@@ -246,6 +248,20 @@ async def measure(bench: Bench) -> dict[str, float]:
     }
 
 
+def measure_process() -> dict[str, float]:
+    """The process with everything around it, on a database of its own."""
+    log = BusyLog(seed=2, start_ms=START_MS, lag=2_000, call_ms=8_000, partitions=PARTITIONS)
+    records = list(log.records(PROCESS_EVENTS))
+
+    def work(url: str, pid: int) -> dict[str, float]:
+        asyncio.run(migrate(url))
+        return catch_up(url, records, log.events, PARTITIONS)
+
+    figures = with_server(work)
+    say(f"process: {figures}")
+    return figures
+
+
 def say(text: str) -> None:
     """Progress."""
     sys.stdout.write(text + "\n")
@@ -268,6 +284,7 @@ def with_server(work: Callable[[str, int], dict[str, float]]) -> dict[str, float
 def main() -> None:
     collect_rarely()
     figures = with_server(lambda url, pid: asyncio.run(measure(Bench(url, pid))))
+    figures |= measure_process()
     conditions = conditions_here(
         ("asyncpg", "msgspec", "zstandard"),
         postgres="18, fsync and synchronous_commit on",

@@ -34,6 +34,7 @@ HAUL_RECORDS_MAX = 5_000
 BYTES_PER_EVENT = 200
 TOUCH_EVERY_S = 60.0
 NOT_BEGUN = 0
+NEVER_S = 10.0 * 365 * 24 * 3600
 
 
 class ViewWriting(Protocol):
@@ -208,6 +209,10 @@ def make_app(options: ViewOptions, writing: ViewWriting, stock: Stock) -> App:
         topic_ids=options.topic_ids,
         read_committed=True,
         session_timeout_s=options.session_timeout_s,
+        # Faust holds a partition that ends with a transaction's marker, or an app that stands before a record, for
+        # stuck, and says so every second; readiness and the lag are ours to tell.
+        broker_commit_livelock_soft_timeout=NEVER_S,
+        stream_processing_timeout=NEVER_S,
     )
     app.claims.make_with(writing.topic, lambda source: ViewClaim(source, writing.begin, stock))
 

@@ -135,8 +135,8 @@ class View:
     """A view. app: views of one app share a process and its transactions (by default the view's own name).
 
     keys: first bytes of the keys that it wants (compacted topics; empty = all). ddl: statements after the tables,
-    indexes: after that, or last in a rebuild; session: statements for each connection that writes. All of them must be
-    repeatable (IF NOT EXISTS)."""
+    indexes: after those, or last in a rebuild; both run once, when the version is installed, so changing them is a new
+    version. session: statements for each connection that writes (repeatable)."""
 
     name: str
     version: int

@@ -19,6 +19,7 @@ from app.views.view import Copy, Delete, Execute, Insert, Intern, Operation, Ups
 
 INTERNED_MAX = 500_000
 STATEMENT_TIMEOUT_MS = 120_000
+COPY_PIECE_BYTES = 256 << 10
 NOTHING = -1
 """the source offset of a partition of which nothing is written"""
 
@@ -244,4 +245,6 @@ def _count(tag: str) -> int:
 
 
 async def _source(body: bytes) -> AsyncIterator[bytes]:
-    yield body
+    """In pieces, so that the server reads the first while the next is on its way."""
+    for at in range(0, len(body), COPY_PIECE_BYTES):
+        yield body[at : at + COPY_PIECE_BYTES]
