@@ -6,7 +6,7 @@ the making again and again, which is a third of a view's time.
 
 import gc
 
-YOUNG_OBJECTS_MAX = 200_000
+YOUNG_OBJECTS_MAX = 1_000_000
 YOUNG_COLLECTIONS, MIDDLE_COLLECTIONS = 20, 20
 
 
