@@ -129,7 +129,7 @@ def _graphql_services(
         coordinates=coordinates,
         submit=SubmitService(command_log, waiting, PodCache(policy), policy.pools),
         cancel=CancelService(command_log, waiting),
-        create_queues=CreateQueuesService(command_log, waiting),
+        create_queues=CreateQueuesService(command_log, waiting, policy.limits.priority_classes),
         read=ReadService(database, positions, coordinates),
         stream=StreamService(
             DatabaseHistory(database), access, tail, coordinates, streams_max=settings.api.subscriptions_max

@@ -1,6 +1,7 @@
 """Mutations over HTTP against a log in memory and the real deciders: what a client sends and what it gets."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -66,10 +67,19 @@ async def test_queues_are_created_over_several_partitions_and_an_existing_one_is
 
 async def test_who_creates_a_queue_without_owners_owns_it() -> None:
     async with running_api() as running:
-        queue = {"name": "a", "priorityFactor": 4, "labels": {"team": "x"}}
+        limits = {"argosy-default": {"cpu": 0.5, "nvidia.com/gpu": 1}}
+        queue = {
+            "name": "a",
+            "priorityFactor": 4,
+            "labels": {"team": "x"},
+            "resourceLimitsByPriorityClass": limits,
+        }
         answer = await running.execute(CREATE, {"queues": [queue]})
         (made,) = answer["data"]["createQueues"]["queues"]
         assert made == {"name": "a", "weight": 0.25, "owners": ["anonymous"], "labels": {"team": "x"}}
+        (command,) = running.log.values(COMMANDS)
+        assert isinstance(command, CreateQueues)
+        assert json.loads(command.queues[0].resource_limits) == limits
 
 
 @pytest.mark.parametrize(
@@ -80,6 +90,12 @@ async def test_who_creates_a_queue_without_owners_owns_it() -> None:
         ({"name": "a", "labels": {"x": 1}}, "queues[0].labels"),
         ({"name": "a", "owners": [""]}, "queues[0].owners[0]"),
         ({"name": "a", "retryPolicies": ["p"]}, "queues[0].retryPolicies"),
+        ({"name": "a", "resourceLimitsByPriorityClass": []}, "queues[0].resourceLimitsByPriorityClass"),
+        ({"name": "a", "resourceLimitsByPriorityClass": {"x": {}}}, "queues[0].resourceLimitsByPriorityClass.x"),
+        (
+            {"name": "a", "resourceLimitsByPriorityClass": {"argosy-default": {"cpu": 1.5}}},
+            "queues[0].resourceLimitsByPriorityClass.argosy-default.cpu",
+        ),
         ({"name": "a", "permissions": [{"subjects": [], "verbs": ["watch"]}]}, "queues[0].permissions[0]"),
         (
             {"name": "a", "permissions": [{"subjects": [{"kind": "Robot", "name": "r"}], "verbs": ["watch"]}]},
