@@ -189,7 +189,8 @@ class Writer:
     async def _run(self, connection: RawConnection, operation: Operation) -> None:
         match operation:
             case Execute():
-                await connection.execute(operation.statement, *operation.arguments)
+                # Not `execute`: without arguments that would parse and plan the statement each time.
+                await connection.fetch(operation.statement, *operation.arguments)
             case Copy():
                 await connection.copy_to_table(
                     operation.table, source=_source(operation.body), columns=operation.columns, format="binary"
