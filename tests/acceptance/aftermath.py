@@ -16,6 +16,7 @@ from tests.acceptance.chaos import Chaos
 from tests.acceptance.fold import Fold, Row, fold_commands
 from tests.acceptance.tables import Tables
 from tests.acceptance.workload import PlannedJob, Workload
+from tests.stack.graphql_client import GraphqlClient, Subscriber
 from tests.stack.whole_stack import WholeStack
 
 SETTLE_S = 100.0
@@ -54,10 +55,12 @@ class JobStory:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aftermath:
     """Everything that the checks compare. tables: the content of each table, in the form in which the fold has it;
-    pods: run id -> what the fake clusters' journals say of its pod; took: part -> seconds."""
+    late: those who followed a job set from its beginning when all was over; pods: run id -> what the fake clusters'
+    journals say of its pod; took: part -> seconds."""
 
     chaos: Chaos
     workload: Workload
+    late: dict[str, Subscriber]
     fold: Fold
     stories: dict[str, JobStory]
     tables: dict[str, Any]
@@ -85,6 +88,17 @@ async def settle(stack: WholeStack) -> None:
         await tables.close()
 
 
+async def late_subscribers(stack: WholeStack, workload: Workload) -> dict[str, Subscriber]:
+    """Reads each job set from its beginning: most of it is history by now, the end is still in the API's memory."""
+    async with GraphqlClient(stack.graphql_url) as client:
+        made = {
+            job_set.name: Subscriber(client, job_set.queue, job_set.name, over="ws" if number % 2 else "sse")
+            for number, job_set in enumerate(workload.job_sets)
+        }
+        await asyncio.gather(*(each.follow(live=False) for each in made.values()))
+    return made
+
+
 async def gather(stack: WholeStack, workload: Workload, chaos: Chaos, took: dict[str, float]) -> Aftermath:
     """Reads everything; the views must be done with the log within SETTLE_S."""
     fold = await asyncio.to_thread(fold_commands, stack.bootstrap, stack.settings.kafka.partitions)
@@ -109,6 +123,7 @@ async def gather(stack: WholeStack, workload: Workload, chaos: Chaos, took: dict
     return Aftermath(
         chaos=chaos,
         workload=workload,
+        late=await late_subscribers(stack, workload),
         fold=fold,
         stories=_stories(fold),
         tables=content,

@@ -103,13 +103,15 @@ def test_a_repeated_call_gets_the_first_answer(aftermath: Aftermath) -> None:
 
 def test_each_subscriber_saw_each_position_exactly_once_and_in_order(aftermath: Aftermath) -> None:
     for (_, _, name), events in aftermath.fold.events.items():
-        subscriber = aftermath.chaos.subscribers[name]
-        assert len(subscriber.resumed_for) >= 2, f"the stream of {name} was never broken"
-        seen = [event["id"] for event in subscriber.events]
+        faithful, late = aftermath.chaos.subscribers[name], aftermath.late[name]
+        assert len(faithful.resumed_for) >= 2, f"the stream of {name} was never broken"
+        assert late.caught_up
         wanted = [f"{partition}-{offset}-{event.ordinal}" for partition, offset, _, event in events]
-        assert seen == wanted, difference(dict(enumerate(seen)), dict(enumerate(wanted)))
-        for told, (_, _, _, event) in zip(subscriber.events, events, strict=True):
-            assert (told["kind"], told["terminal"]) == (event.kind.value, event.terminal)
+        for subscriber in (faithful, late):
+            seen = [event["id"] for event in subscriber.events]
+            assert seen == wanted, difference(dict(enumerate(seen)), dict(enumerate(wanted)))
+            for told, (_, _, _, event) in zip(subscriber.events, events, strict=True):
+                assert (told["kind"], told["terminal"]) == (event.kind.value, event.terminal)
 
 
 def test_every_jobs_sequence_is_legal_and_ends_with_exactly_one_terminal_event(aftermath: Aftermath) -> None:
