@@ -77,16 +77,15 @@ def _long(data: bytes, at: int) -> tuple[int, int]:
     return number >> 1 ^ -(number & 1), at
 
 
-def _entries(key: bytes, before: StateRow | None, row: StateRow | None) -> tuple[bytes | None, bytes | None]:
-    """The index entries of a job's row before and after; two times None when they are the same."""
-    was, now = before if isinstance(before, JobRow) else None, row if isinstance(row, JobRow) else None
-    if was is not None and now is not None and was.job_set == now.job_set and was.incarnation == now.incarnation:
-        return None, None
-    return _entry(key, was), _entry(key, now)
+def _same_entry(was: StateRow | None, now: StateRow | None) -> bool:
+    """Whether a row that becomes another keeps its index entry, or has none before and after."""
+    if isinstance(was, JobRow) and isinstance(now, JobRow):
+        return was.job_set == now.job_set and was.incarnation == now.incarnation
+    return not isinstance(was, JobRow) and not isinstance(now, JobRow)
 
 
-def _entry(key: bytes, row: JobRow | None) -> bytes | None:
-    return None if row is None else set_prefix(row.incarnation, row.job_set.encode()) + key[1:]
+def _entry(key: bytes, row: StateRow | None) -> bytes | None:
+    return set_prefix(row.incarnation, row.job_set.encode()) + key[1:] if isinstance(row, JobRow) else None
 
 
 CHANGELOG = Changelog(topic=STATE, prefix=PREFIX, entry=entry_of)
@@ -160,14 +159,16 @@ class PartitionState:
         """The encoded rows and index entries of a step, in the order of the transaction; the position row is not
         among them."""
         changes = Changes(table=CHANGELOG)
-        before, add = self._rows.get, changes.add
+        before, plain = self._rows.get, changes.rows.append
         for key, row in overlay.changed.items():
             if key == POSITION_KEY:
                 continue
-            was = now = None
-            if key[:1] == b"j":
-                was, now = _entries(key, before(key), row)
-            add(key, None if row is None else encode(row), was, now)
+            value = None if row is None else encode(row)
+            was = before(key) if key[:1] == b"j" else None
+            if _same_entry(was, row):
+                plain((key, value))
+            else:
+                changes.add(key, value, _entry(key, was), _entry(key, row))
         return [self._ids.changes(overlay.changed_ids), changes]
 
     def committed(self, overlay: Overlay, position: PositionRow) -> None:

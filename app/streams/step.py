@@ -7,7 +7,7 @@ position, committed together; then the same rows in the local store; only then a
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from app.domain.rows import PositionRow
 from app.log.codec import encode
 from app.streams.exits import Exit, leave
-from app.streams.producer import Outgoing, TransactionFailedError
+from app.streams.producer import KeyValue, Place, TransactionFailedError
 from app.streams.store import Changelog, Store, Writes
 
 if TYPE_CHECKING:
@@ -164,21 +164,24 @@ class Step:
         self._items += items
 
     async def commit(
-        self, sends: Sequence[Outgoing], changes: Sequence[Changes], position_key: bytes, position: PositionRow
+        self,
+        sends: Mapping[Place, Sequence[KeyValue]],
+        changes: Sequence[Changes],
+        position_key: bytes,
+        position: PositionRow,
     ) -> None:
-        """One transaction: `sends`, then the changed rows of each table, in the table given last the position row as
-        the last of all.
+        """One transaction: `sends`, then the changed rows of each table; in the table given last the position row comes
+        after all of them.
 
         Then the local store. An error leaves the process: never a retry by hand."""
         assert position.offset == self.last_offset, "a step commits the records that it took"
         tenure, started = self.tenure, time.monotonic()
-        last = position_key, encode(position)
-        outgoing = list(sends)
+        leading = changes[-1]
+        leading.rows.append((position_key, encode(position)))
+        outgoing: dict[Place, Sequence[KeyValue]] = dict(sends)
         for change in changes:
-            topic = change.table.topic
-            outgoing.extend(Outgoing(topic, tenure.partition, key, value) for key, value in change.rows)
-        leading = changes[-1].table
-        outgoing.append(Outgoing(leading.topic, tenure.partition, *last))
+            if change.rows:
+                outgoing[change.table.topic, tenure.partition] = change.rows
         owned_ms = int(time.time() * 1000)
         try:
             offsets = await tenure.producer.commit(outgoing)
@@ -187,30 +190,22 @@ class Step:
         committed = time.monotonic()
         try:
             # After the commit: the store is never ahead of the log.
-            self._write(changes, leading.prefix + last[0], last[1], offsets, owned_ms)
+            self._write(changes, offsets, owned_ms)
         except Exception as error:
             leave(Exit.FAILED, f"partition {tenure.partition}: the local store failed: {error}", error)
         tenure.position = position
         self.committed = True
         tenure.metrics.committed(tenure.partition, len(self._taken), committed - started, position.offset)
 
-    def _write(
-        self,
-        changes: Sequence[Changes],
-        position_key: bytes,
-        position: bytes,
-        offsets: dict[tuple[str, int], int],
-        owned_ms: int,
-    ) -> None:
+    def _write(self, changes: Sequence[Changes], offsets: dict[Place, int], owned_ms: int) -> None:
         writes = Writes(stamp_ms=owned_ms)
         for change in changes:
             prefix = change.table.prefix
-            writes.rows.extend((prefix + key, value) for key, value in change.rows)
-            writes.rows.extend(change.entries)
+            writes.rows += [(prefix + key, value) for key, value in change.rows]
+            writes.rows += change.entries
             offset = offsets.get((change.table.topic, self.tenure.partition))
             if offset is not None:
                 writes.applied[prefix] = offset
-        writes.rows.append((position_key, position))
         self.store.write(writes)
 
     async def __aenter__(self) -> Self:

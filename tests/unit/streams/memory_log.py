@@ -3,6 +3,7 @@ deciding."""
 
 import asyncio
 import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ from app.domain.rows import PositionRow
 from app.domain.state import FIRST_POSITION
 from app.streams.claims import Claim, Source
 from app.streams.metrics import StreamMetrics
-from app.streams.producer import Outgoing
+from app.streams.producer import KeyValue, Place
 from app.streams.step import LOG_APPEND_TIME, Step, StepLimits
 from app.streams.store import Store
 from app.streams.tenure import Tenure
@@ -25,27 +26,26 @@ class KeptLog:
     """Stands where the transactional producer stands."""
 
     def __init__(self) -> None:
-        self.records: dict[str, list[Outgoing]] = {}
+        self.records: dict[str, list[KeyValue]] = {}
         self.transactions = 0
 
-    async def commit(self, outgoing: list[Outgoing]) -> dict[tuple[str, int], int]:
+    async def commit(self, outgoing: Mapping[Place, Sequence[KeyValue]]) -> dict[Place, int]:
         self.transactions += 1
-        for record in outgoing:
-            self.records.setdefault(record.topic, []).append(record)
-        return {(record.topic, record.partition): len(self.records[record.topic]) - 1 for record in outgoing}
+        for (topic, _), records in outgoing.items():
+            self.records.setdefault(topic, []).extend(records)
+        return {place: len(self.records[place[0]]) - 1 for place in outgoing}
 
     def values(self, topic: str) -> list[bytes]:
-        return [record.value or b"" for record in self.records.get(topic, [])]
+        return [value or b"" for _, value in self.records.get(topic, [])]
 
     def latest(self, topic: str) -> dict[bytes, bytes]:
         """What compaction would leave."""
         rows: dict[bytes, bytes] = {}
-        for record in self.records.get(topic, []):
-            key = record.key or b""
-            if record.value is None:
-                rows.pop(key, None)
+        for key, value in self.records.get(topic, []):
+            if value is None:
+                rows.pop(key or b"", None)
             else:
-                rows[key] = record.value
+                rows[key or b""] = value
         return rows
 
 
