@@ -224,7 +224,10 @@ def make_app(options: ViewOptions, writing: ViewWriting, stock: Stock) -> App:
     @app.timer(TOUCH_EVERY_S, name="touch")  # type: ignore[untyped-decorator]  # Faust has no types
     async def touch() -> None:
         if app.claims.assigned and not app.troubles():
-            await writing.touch()
+            try:
+                await writing.touch()
+            except Exception as error:
+                leave(Exit.FAILED, f"app {writing.app}: {error}", error)
 
     return app
 

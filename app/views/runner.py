@@ -10,17 +10,19 @@ import threading
 import time
 from asyncio import FIRST_COMPLETED
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
-from app.db.errors import DatabaseError, DataRefused, PositionMoved, Unavailable
+from app.db.errors import DatabaseError, PositionMoved, Unavailable
 from app.db.migrations import check_migrated
 from app.domain.events import EventsRecord
 from app.domain.rows import POSITION_KEY
-from app.views.install import WEEKS_AHEAD, create_weeks, drop_weeks, install
+from app.views.install import install
 from app.views.metrics import ViewMetrics
-from app.views.source import Cut, PoisonRecord, RawRecord, Saved, Source, first_bytes, source_of
-from app.views.view import WEEK_MS, Batch, SourceRecord, View, week_of
+from app.views.planned import Before, Haul, Planned
+from app.views.source import Cut, PoisonRecord, RawRecord, Source, first_bytes, source_of
+from app.views.view import Batch, SourceRecord, View, week_of
+from app.views.weeks import Weeks
 from app.views.writer import NOTHING, Stand, ViewWrite, Writer
 
 log = logging.getLogger(__name__)
@@ -34,38 +36,8 @@ KEEP_WEEKS_EVERY_S = 3600.0
 T = TypeVar("T")
 
 
-class Haul(Protocol):
-    """Records of partitions that this process owns at the moment."""
-
-    @property
-    def records(self) -> Sequence[RawRecord]: ...
-
-    def live(self) -> bool:
-        """Whether they may still be written: the partitions have not been taken away."""
-
-    def done(self, written: bool) -> None:
-        """They stand in the database, or they will not be written by this process."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
-    """Where source and views were, in some partitions."""
-
-    saved: Saved
-    stands: dict[str, dict[int, Stand]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """What a batch writes, and how to go back before it."""
-
-    writes: tuple[ViewWrite, ...]
-    before: Before
-    weeks: frozenset[int]
-    records: int
-    events: int
-    positions: dict[int, int]
-    log_time_ms: int
+class StoodStill(Exception):
+    """a reader of a compacted topic could not write for so long that it must start anew"""
 
 
 class ViewRunner:
@@ -97,8 +69,9 @@ class ViewRunner:
         self._read_all = read_all
         self._source: Source = source_of(self.topic, b"".join(view.keys for view in views))
         self._stands: dict[str, dict[int, Stand]] = {view.name: {} for view in views}
-        self._weeks: set[int] = set()
+        self._weeks = Weeks(url, self.views, indexes=indexes)
         self._waiting_since: float | None = None
+        self._young_at_s = time.monotonic()
         self._planning = threading.Lock()
         self._topic_id = topic_id
         self._preparing = asyncio.Lock()
@@ -142,19 +115,21 @@ class ViewRunner:
         if time.monotonic() - self._weeks_kept > KEEP_WEEKS_EVERY_S:
             self._weeks_kept = time.monotonic()
             try:
-                await self._weeks_ahead()
-                await self._weeks_behind()
+                await self._weeks.create_ahead()
+                await self._weeks.drop_behind(self._log_time_ms)
             except DatabaseError as error:
                 log.warning("app %s: weekly partitions are as they were: %s", self.app, error)
         if self._source.compacted and self.trouble is None:
             for view in self.views:
                 try:
+                    self._check_young()
                     await self.writer.touch(view)
+                    self._young_at_s = time.monotonic()
                 except DatabaseError as error:
                     log.warning("view %s is not stamped: %s", view.name, error)
 
     async def run(self, hauls: AsyncIterator[Haul]) -> None:
-        """Until the source ends or the app stands before a record. Raises PositionMoved, and what is our own fault."""
+        """Until the source ends or the app stands before a record. Raises PositionMoved, StoodStill: start again."""
         coming: asyncio.Future[Haul | None] | None = None
         writing: asyncio.Task[bool] | None = None
         last: tuple[Haul, Planned] | None = None
@@ -202,7 +177,7 @@ class ViewRunner:
         return Planned(
             writes=tuple(write for write in writes if write.moves),
             before=before,
-            weeks=frozenset(week_of(record.log_time_ms) for record in cut.records if self._weekly),
+            weeks=frozenset(week_of(record.log_time_ms) for record in cut.records),
             records=len(cut.records),
             events=sum(_events(record) for record in cut.records),
             positions={partition: stand.position for partition, stand in cut.stands.items()},
@@ -214,17 +189,19 @@ class ViewRunner:
         self._restore(planned.before)
 
     async def write(self, planned: Planned, live: Callable[[], bool] = lambda: True) -> bool:
-        """Writes, as often as it takes. False: it is not ours to write any more. Raises DataRefused, PositionMoved."""
+        """Writes, as often as it takes. False: it is not ours to write any more. Raises PositionMoved, StoodStill, and
+        DatabaseError when Postgres does not take it."""
         if not planned.writes:
             return True
         began = time.perf_counter()
         doubtful = False
         delay_s = RETRY_FIRST_S
         while live():
+            self._check_young()
             try:
                 if doubtful and await self._stands_already(planned):
                     break
-                await self._ensure_weeks(planned.weeks)
+                await self._weeks.create(planned.weeks)
                 await self.writer.write(planned.writes)
                 break
             except Unavailable as error:
@@ -235,9 +212,14 @@ class ViewRunner:
         else:
             return False
         self._waiting_since = None
+        self._young_at_s = time.monotonic()
         self.metrics.write_s.observe(time.perf_counter() - began)
         self.metrics.committed(planned.records, planned.events, planned.positions, planned.log_time_ms)
         return True
+
+    @property
+    def _log_time_ms(self) -> int:
+        return max((stand.log_time_ms for of in self._stands.values() for stand in of.values()), default=0)
 
     def _save(self, partitions: set[int]) -> Before:
         stands = {name: {p: of[p] for p in partitions if p in of} for name, of in self._stands.items()}
@@ -280,7 +262,10 @@ class ViewRunner:
         """True: written or not ours any more; False: its data were refused."""
         try:
             haul.done(await self.write(planned, haul.live))
-        except DataRefused as error:
+        except (PositionMoved, Unavailable):
+            haul.done(False)
+            raise
+        except DatabaseError as error:
             log.warning("a batch of app %s is taken record by record: %s", self.app, error)
             return False
         except BaseException:
@@ -297,7 +282,7 @@ class ViewRunner:
                 try:
                     planned = self.plan([raw])
                     await self.write(planned, haul.live)
-                except (PositionMoved, Unavailable):
+                except (PositionMoved, StoodStill, Unavailable):
                     raise
                 except Exception as error:
                     self._stop(raw, error)
@@ -328,6 +313,12 @@ class ViewRunner:
         self._source.reset(partition, self._source.stand(partition))
         log.info("%s partition %d was read anew: %d records", self.topic, partition, planned.records)
 
+    def _check_young(self) -> None:
+        """Raises StoodStill when this process may have missed what was deleted from its compacted topic."""
+        still_s = time.monotonic() - self._young_at_s
+        if self._source.compacted and still_s > STALE_AFTER_S:
+            raise StoodStill(f"app {self.app} wrote nothing for {still_s:.0f} s: {self.topic} must be read anew")
+
     async def _stands_already(self, planned: Planned) -> bool:
         """Whether a write of which the answer was lost has happened."""
         for write in planned.writes:
@@ -337,35 +328,13 @@ class ViewRunner:
                     return False
         return True
 
-    @property
-    def _weekly(self) -> bool:
-        return any(view.weekly for view in self.views)
-
-    async def _ensure_weeks(self, weeks: frozenset[int]) -> None:
-        if not weeks <= self._weeks:
-            await create_weeks(self._url, self.views, weeks, indexes=self._indexes)
-            self._weeks |= weeks
-
     async def _prepare(self) -> None:
         """Tables, partitions of this week and the next ones, the log's identity."""
         await check_migrated(self._url)
         await install(self._url, self.views, indexes=self._indexes)
         if self._topic_id:
             await self.writer.identify(self.topic, self._topic_id)
-        await self._weeks_ahead()
-
-    async def _weeks_ahead(self) -> None:
-        this_week = week_of(int(time.time() * 1000))
-        if self._weekly:
-            await self._ensure_weeks(frozenset(this_week + number * WEEK_MS for number in range(WEEKS_AHEAD + 1)))
-
-    async def _weeks_behind(self) -> None:
-        """Drops what is older than it is kept, by log time: a log that stands still loses nothing."""
-        now_ms = max((stand.log_time_ms for of in self._stands.values() for stand in of.values()), default=0)
-        if self._weekly and now_ms:
-            dropped = await drop_weeks(self._url, self.views, now_ms)
-            if dropped:
-                log.info("app %s dropped %s", self.app, ", ".join(dropped))
+        await self._weeks.create_ahead()
 
     async def _read(self, view: View) -> dict[int, tuple[Stand, float]]:
         return await self._patiently(lambda: self.writer.read(view))

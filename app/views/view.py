@@ -153,6 +153,8 @@ class View:
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise ValueError(f"view {self.name!r}: a name is a-z, 0-9 and _, at most 30, beginning with a letter")
+        if not NAME.fullmatch(self.app_name):
+            raise ValueError(f"view {self.name}: its app {self.app!r} must be named like a view")
         if self.version < 1:
             raise ValueError(f"view {self.name}: versions begin at 1")
         for table in self.metadata.tables:

@@ -13,7 +13,7 @@ from app.db.errors import PositionMoved
 from app.log.topics import EVENTS
 from app.views.contract import Tables, prepared, table_rows, write
 from app.views.runner import ViewRunner
-from app.views.view import Batch, Operation, Upsert, View
+from app.views.view import Batch, Execute, Operation, Upsert, View
 from tests.integration.views.running import Given, commands_view, hauls, positions, run
 from tests.stack.server import PostgresServer
 from tests.unit.views.event_log import EventLog
@@ -94,6 +94,19 @@ async def test_a_refused_batch_that_nothing_follows_is_found_too(database: str) 
     url = await prepared(view, database)
     runner, _ = await run(url, [view], [raw])
     assert runner.trouble is not None
+
+
+async def test_a_statement_that_postgres_does_not_understand_stops_the_app(database: str) -> None:
+    log = EventLog(seed=56)
+    metadata = MetaData()
+    Table("wrong_v1", metadata, Column("id", Integer, primary_key=True))
+    wrong = Execute(purpose="wrong", statement="INSERT INTO wrong_v1 (nothing) VALUES (1)")
+    view = View(name="wrong", version=1, topic=EVENTS, metadata=metadata, rows=lambda batch: [wrong])
+    url = await prepared(view, database)
+    runner, given = await run(url, [view], [log.events])
+    assert runner.trouble is not None
+    assert 'column "nothing"' in runner.trouble
+    assert not given[0].written
 
 
 async def test_a_hole_in_the_log_stops_the_app(database: str) -> None:

@@ -13,8 +13,9 @@ from app.domain.commands import CreateQueues, QueueSpec
 from app.domain.rows import QueueRow
 from app.log.codec import encode
 from app.log.topics import STATE
+from app.views import runner as runner_module
 from app.views.contract import prepared, write
-from app.views.runner import ViewRunner
+from app.views.runner import StoodStill, ViewRunner
 from app.views.source import RawRecord
 from app.views.view import View
 from tests.integration.views.running import Given, hauls, positions
@@ -67,6 +68,22 @@ async def test_a_stamp_keeps_an_idle_view_of_a_compacted_topic_young(database: s
     await connection.close()
     await runner.writer.close()
     assert age_s < 60
+
+
+async def test_a_process_that_could_not_write_for_long_starts_anew(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = EventLog(seed=55, partitions=1)
+    url = await prepared(QUEUES, database)
+    runner = ViewRunner(url, [QUEUES])
+    planned = runner.plan(log.partitions[0].rows)
+    monkeypatch.setattr(runner_module, "STALE_AFTER_S", -1.0)
+    with pytest.raises(StoodStill, match="must be read anew"):
+        await runner.write(planned)
+    with pytest.raises(StoodStill):
+        await runner.touch()
+    await runner.writer.close()
+    assert await _queues(url) == []
 
 
 async def _queues(url: str) -> list[str]:

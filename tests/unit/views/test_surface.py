@@ -32,6 +32,11 @@ def test_a_name_that_is_no_identifier_is_refused(name: str) -> None:
         view(name=name)
 
 
+def test_an_app_is_named_like_a_view() -> None:
+    with pytest.raises(ValueError, match="app 'Hi story' must be named like a view"):
+        view(app="Hi story")
+
+
 def test_tables_must_carry_name_and_version() -> None:
     with pytest.raises(ValueError, match="must be called depth_v1 or depth_v1_"):
         view(table="jobs")
