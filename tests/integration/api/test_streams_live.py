@@ -19,7 +19,7 @@ pytestmark = pytest.mark.stack
 JOB_SET = """query JobSet($queue: String!, $atLeast: Position) {
   jobSet(queue: $queue, name: "s", atLeast: $atLeast) { stateCounts { state count } cursor }
 }"""
-VANISHING = 200
+VANISHING, VANISHING_SSE = 200, 20
 
 
 @pytest.fixture
@@ -123,7 +123,13 @@ async def test_subscribers_that_vanish_leave_nothing_behind(installation: Instal
         for each in opened:
             for number in range(per_socket):
                 await subscribe(each, str(number), variables)
-        await eventually(lambda: installation.api.metric("argosy_api_live_streams") >= VANISHING, "all are live")
+        over_http = [client.sse(variables) for _ in range(VANISHING_SSE)]
+        for stream in over_http:
+            await anext(stream)
+        count = VANISHING + VANISHING_SSE
+        await eventually(lambda: installation.api.metric("argosy_api_live_streams") >= count, "all are live")
+        for stream in over_http:
+            await stream.aclose()  # type: ignore[attr-defined]
         for each in opened:
             raw = each.transport.get_extra_info("socket")
             # A reset, as when a machine is switched off behind a firewall that answers for it.

@@ -1,5 +1,6 @@
 """GraphQL over HTTP: media types, statuses, limits, and what is refused before GraphQL."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.api import web
 from app.api.auth import token_hash
 from tests.unit.api.running_api import RunningApi, running_api
 from tests.unit.api.submissions import POD
@@ -177,6 +179,25 @@ async def test_unknown_fields_of_inputs_are_named(running: RunningApi) -> None:
     answer = await post(running, query, variables={"i": {"queue": "a", "jobSet": "s", "jobs": [{"podSpecs": 1}]}})
     (error,) = answer.json()["errors"]
     assert "podSpecs" in error["message"]
+
+
+async def test_a_client_that_takes_nothing_of_an_answer_is_given_up(
+    running: RunningApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "SEND_TIMEOUT_S", 0.05)
+    body = json.dumps({"query": "{ __typename }"}).encode()
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b"", "headers": headers}
+    parts = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def receive() -> Any:
+        return next(parts)
+
+    async def send(_message: Any) -> None:
+        await asyncio.sleep(3_600)
+
+    async with asyncio.timeout(5):
+        await running.api.web(scope, receive, send)
 
 
 async def test_unknown_paths_are_404(running: RunningApi) -> None:
