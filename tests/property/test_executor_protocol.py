@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.property.protocol_model.mutations import MUTATIONS, NOT_FOUND, without
+from tests.property.protocol_model.mutations import MUTATIONS, without
 from tests.property.protocol_model.world import Walk, walk
 
 WALKS = int(os.environ.get("ARGOSY_PROTOCOL_WALKS", "200"))
@@ -32,7 +32,7 @@ def seeds(recorded: int) -> Iterator[int]:
     yield from range(MUTATION_WALKS_MAX)
 
 
-@pytest.mark.parametrize("rule", [rule for rule in MUTATIONS if rule not in NOT_FOUND])
+@pytest.mark.parametrize("rule", MUTATIONS)
 def test_without_any_one_rule_some_walk_goes_wrong(rule: str) -> None:
     mutation = MUTATIONS[rule]
     found: Walk | None = None
