@@ -17,11 +17,12 @@ from tests.acceptance.fold import Fold, Row, fold_commands
 from tests.acceptance.tables import Tables
 from tests.acceptance.workload import PlannedJob, Workload
 from tests.stack.graphql_client import GraphqlClient, Subscriber
-from tests.stack.whole_stack import WholeStack
+from tests.stack.whole_stack import WholeStack, eventually
 
 SETTLE_S = 100.0
 """A run that was stopped before its executor had created a pod is gone for certain only after 30 s."""
 SETTLE_POLL_S = 0.25
+API_READY_S = 90.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,10 @@ async def settle(stack: WholeStack) -> None:
 
 
 async def late_subscribers(stack: WholeStack, workload: Workload) -> dict[str, Subscriber]:
-    """Reads each job set from its beginning: most of it is history by now, the end is still in the API's memory."""
+    """Reads each job set from its beginning. A new API process has only the end of the log in its memory, so nearly
+    everything comes from the history, page by page."""
+    stack.kill("api")
+    await asyncio.to_thread(eventually, lambda: stack.is_ready("api"), "api ready again", within_s=API_READY_S)
     async with GraphqlClient(stack.graphql_url) as client:
         made = {
             job_set.name: Subscriber(client, job_set.queue, job_set.name, over="ws" if number % 2 else "sse")
