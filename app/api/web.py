@@ -139,7 +139,8 @@ def _too_large(bytes_max: int) -> Response:
 
 
 async def _on_other_error(request: Request, error: Exception) -> Response:
-    logger.error("request failed: %s %s", request.method, request.url.path, exc_info=error)
+    if not isinstance(error, _ReaderTooSlow):
+        logger.error("request failed: %s %s", request.method, request.url.path, exc_info=error)
     return error_response(ApiError(ErrorCode.INTERNAL, "something went wrong here; the log of the API names it"))
 
 

@@ -8,7 +8,7 @@ RATE_LIMITED, UNAVAILABLE.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -152,7 +152,7 @@ class StreamService:
                 async for step in steps:
                     yield step
             # From here on nothing is missed, and there is no await before the buffer is looked into.
-            mailbox = self._tail.channels.open(subscription.key)
+            mailbox = self._tail.channels.open(subscription.key, _canceller())
             for step in self._buffered(subscription):
                 yield step
             while request.live:
@@ -283,6 +283,13 @@ class StreamService:
             StreamCursor(subscription.key.incarnation, subscription.at),
         )
         return ApiError(code, f"{message}; go on after the cursor", details={"cursor": cursor})
+
+
+def _canceller() -> Callable[[], object]:
+    """Ends the task that takes the steps, wherever it hangs: in a send that nobody reads."""
+    task = asyncio.current_task()
+    assert task is not None, "steps are taken in a task"
+    return task.cancel
 
 
 def _steps(

@@ -268,6 +268,29 @@ async def test_a_cursor_older_than_what_is_kept_has_expired_and_begin_has_not() 
         assert await collect(service.stream(request("BEGIN"), EVERYBODY), kept) == kept
 
 
+async def test_a_client_that_takes_nothing_at_all_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channels, "QUEUED_EVENTS_MAX", 1)
+    monkeypatch.setattr(channels, "GRACE_S", 0.05)
+    partition = Partition(MemoryLog())
+    async with running_tail(make_tail(partition.log)) as tail:
+        service = make_service(partition, tail)
+        is_live = asyncio.Event()
+
+        async def hang() -> None:
+            async with aclosing(service.stream(request(None), EVERYBODY)) as steps:
+                async for _ in steps:
+                    is_live.set()
+                    await asyncio.sleep(3_600)
+
+        hanging = asyncio.create_task(hang())
+        async with asyncio.timeout(5):
+            await is_live.wait()
+            partition.write([3])
+            with pytest.raises(asyncio.CancelledError):
+                await hanging
+        assert tail.channels.subscribers == service.active == 0
+
+
 @pytest.mark.parametrize("cursor", ["nonsense", "", COORDINATES.position({0: 1})])
 async def test_what_is_no_cursor_is_invalid(cursor: str) -> None:
     partition = Partition(MemoryLog())
