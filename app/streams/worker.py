@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 GROUP = "argosy-queue"
 QUEUE_AGENT = "agents.queue"
 GC_THRESHOLD = 100_000
+QUIET_LOGGERS = ("faust", "mode", "aiokafka")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,9 @@ def run_queue_agent(settings: "Settings") -> NoReturn:
 
 def run(options: QueueAgentOptions) -> NoReturn:
     """Never returns: exits with 0 after SIGTERM or SIGINT, else with a code of app.streams.exits."""
+    for name in QUIET_LOGGERS:
+        # They tell of every step of a start and of a rebalance, and tenures say what came of it.
+        logging.getLogger(name).setLevel(logging.WARNING)
     app = make_app(options)
     # A step makes and drops ten thousands of objects without cycles: looking for cycles that often costs 15 %.
     gc.freeze()
