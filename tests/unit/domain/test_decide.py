@@ -143,6 +143,14 @@ def test_a_repeated_request_gets_the_first_answer() -> None:
     assert p.decide(p.call(1, request_id="other")).outcome.repeated == b""
 
 
+def test_a_request_id_stands_for_calls_of_the_same_size_only() -> None:
+    p = Partition()
+    p.decide(p.call(2, request_id="r"))
+    other = p.decide(p.call(3, request_id="r"))
+    assert [(r.code, r.path) for r in other.outcome.refusals] == [("CONFLICT", "requestId")]
+    assert (other.events, other.outcome.repeated) == ([], b"")
+
+
 def test_a_refused_call_does_not_use_up_its_request_id() -> None:
     p = Partition()
     assert codes(p.decide(p.call(queue="late", request_id="r"))) == ["NOT_FOUND"]
