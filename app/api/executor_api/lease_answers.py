@@ -44,6 +44,7 @@ class LeaseAnswers:
         self._events_topic_id = events_topic_id
         self._identity_checked_s = float("-inf")
         self._is_ours = False
+        self._stopping = asyncio.Event()
 
     async def known(self) -> bool:
         """Whether executors could be answered from the view now."""
@@ -65,14 +66,18 @@ class LeaseAnswers:
                 page = await leases_after(self._database, cluster, taken)
                 answer = page_answer(sequence, page, self._log, taken, begins, ask_nodes=ask_nodes)
                 left_s = deadline_s - asyncio.get_running_loop().time()
-                if answer.leases or answer.stops or left_s <= 0:
+                if answer.leases or answer.stops or left_s <= 0 or self._stopping.is_set():
                     return answer
                 assert answer.lease_cursor is not None, "an answer from the view has one"
                 taken = dict(answer.lease_cursor.positions)
-                await self._until_news(cluster, page, begins, deadline_s)
+                await self._until_news_or_stop(cluster, page, begins, deadline_s)
         except DatabaseError as error:
             logger.warning("leases of cluster %s are not known: %s", cluster, error)
             return self._unknown(sequence, cursor, ask_nodes=ask_nodes)
+
+    def stop_waiting(self) -> None:
+        """The process stops: whoever waits is answered now with what there is."""
+        self._stopping.set()
 
     async def full(self, sequence: int, cluster: str, begins: Vector, *, ask_nodes: bool) -> protocol.SyncAnswer:
         """Every run of the cluster that is not gone."""
@@ -84,6 +89,17 @@ class LeaseAnswers:
             logger.warning("runs of cluster %s are not known: %s", cluster, error)
             return self._unknown(sequence, None, ask_nodes=ask_nodes)
         return full_answer(sequence, page, self._log, begins, ask_nodes=ask_nodes)
+
+    async def _until_news_or_stop(self, cluster: str, page: SyncPage, begins: Vector, deadline_s: float) -> None:
+        news = asyncio.create_task(self._until_news(cluster, page, begins, deadline_s))
+        stop = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait((news, stop), return_when=asyncio.FIRST_COMPLETED)
+            if news.done():
+                news.result()
+        finally:
+            news.cancel()
+            stop.cancel()
 
     async def _until_news(self, cluster: str, page: SyncPage, begins: Vector, deadline_s: float) -> None:
         """Returns when the view has passed something that the page lacks, or when the time is over."""

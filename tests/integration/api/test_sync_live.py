@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.admin.processes import free_port
 from app.domain.commands import BeginEpoch, Lease, LeaseJobs
 from app.domain.ids import format_id, parse_id, partition_of_job, ulid
 from app.log import codec
@@ -202,3 +203,28 @@ async def test_another_logs_cursor_counts_as_empty(executor: Executor) -> None:
     assert answer["leasesKnown"] is True
     assert answer["leaseCursor"]["log"] != "another"
     assert all(value[0] < 1_000_000 for key, value in answer["leaseCursor"].items() if key != "log")
+
+
+async def test_an_api_that_is_told_to_stop_answers_whoever_waits(installation: Installation) -> None:
+    port = free_port()
+    api = installation.another_api("api-that-stops", ARGOSY_API__PORT=str(port))
+    api.start()
+    try:
+        await asyncio.to_thread(api.wait_until_ready)
+        executor = Executor(f"http://127.0.0.1:{port}")
+        await executor.reports(runs=[])
+        async with asyncio.timeout(60):
+            while True:
+                began_s = time.monotonic()
+                waiting = asyncio.create_task(executor.leases(wait_ms=10_000))
+                # What earlier tests left is told first.
+                if not (await asyncio.wait([waiting], timeout=1.0))[0]:
+                    break
+        code = await asyncio.to_thread(api.stop)
+        answer = await waiting
+        assert (code, answer["leases"], answer["leasesKnown"]) == (0, [], True)
+        assert time.monotonic() - began_s < 9, "it was not left to wait"
+        assert "Traceback" not in api.log.read_text()
+        await executor.close()
+    finally:
+        api.kill()
