@@ -118,7 +118,7 @@ class Load:
             part.offset += 1
             # Bytes that are no record at all; with the magic byte 0 they would be one of an unknown schema, which stops
             # the partition (tests/integration/streams has that case).
-            return part.number, b"\xff" * self._random.randrange(2) + self._random.randbytes(39).lstrip(b"\0")
+            return part.number, self._random.randbytes(self._random.randrange(40)).lstrip(b"\0")
         [(_, make)] = self._random.choices(self._kinds, self._weights)
         return part.number, self._decided(part, make(part))
 
