@@ -9,11 +9,11 @@ TEST_STAGES := style unit property conformance integration faults acceptance
 SOURCES := app agents tables tests benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv jars demo up down status test lint typecheck style format lock clean
+.PHONY: help setup venv jars demo up down status test lint typecheck style format schemas lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
-	@echo "targets: setup test lint typecheck style format demo up down status bench-NAME lock clean"
+	@echo "targets: setup test lint typecheck style format demo up down status bench-NAME schemas lock clean"
 
 setup: venv jars
 
@@ -66,6 +66,10 @@ format: venv
 
 bench-%: setup
 	@$(BIN)/python -m benchmarks.$(subst -,_,$*)
+
+# After a change of schemas/avro/*.avsc: refuses what would break readers, else gives the new version an id.
+schemas: venv
+	$(BIN)/python -m app.log.compatibility --update
 
 # Resolves setup.cfg anew and pins all of it.
 lock: venv

@@ -37,7 +37,7 @@ from app.log.errors import LogError
 from app.log.producer import LogProducer
 from app.log.topics import COMMANDS, DEAD_LETTERS, EVENTS
 from app.streams.app import App
-from app.streams.producer import Outgoing
+from app.streams.producer import KeyValue, Place
 from app.streams.step import Record, Step
 from app.streams.tenure import Tenure
 from tables.client_ids import client_ids_table
@@ -50,6 +50,8 @@ Decide = Callable[[Overlay, Command, int, int, int], Decision]
 COMPONENT = "queue-agent"
 BREATHE_S = 0.01
 """so long may deciding keep the event loop from other partitions"""
+BREATHS = 6
+"""turns of the event loop that it gives them then: an answer of the broker takes some to become the next request"""
 CONTINUE_EVERY_S = 1.0
 COMMAND_TYPES = get_args(Command)
 
@@ -84,6 +86,18 @@ async def decide_step(step: Step, decide: Decide) -> None:
     """Takes commands until the step is full, decides them one after the other on one overlay and commits."""
     state = state_of(step)
     deciding = Deciding(step.partition, state, decide)
+    async with step.turn:
+        await _take_and_decide(step, deciding)
+        if step.empty:
+            return
+        position = deciding.position(step.last_offset, step.log_time_ms)
+        changes = state.changes(deciding.overlay)
+    await step.commit(deciding.outgoing, changes, POSITION_KEY, position)
+    state.committed(deciding.overlay, position)
+    deciding.count(step)
+
+
+async def _take_and_decide(step: Step, deciding: "Deciding") -> None:
     breathed = time.monotonic()
     while (record := step.take()) is not None:
         try:
@@ -93,17 +107,11 @@ async def decide_step(step: Step, decide: Decide) -> None:
             step.put_back()
             if step.empty:
                 raise
-            break
+            return
         if time.monotonic() - breathed > BREATHE_S:
-            await asyncio.sleep(0)
+            for _ in range(BREATHS):
+                await asyncio.sleep(0)
             breathed = time.monotonic()
-    if step.empty:
-        return
-    overlay = deciding.overlay
-    position = deciding.position(step.events[-1].message.offset, step.log_time_ms)
-    await step.commit(deciding.outgoing, state.changes(overlay), POSITION_KEY, position)
-    state.committed(overlay, position)
-    deciding.count(step)
 
 
 class Deciding:
@@ -111,7 +119,7 @@ class Deciding:
 
     def __init__(self, partition: int, state: PartitionState, decide: Decide) -> None:
         self.overlay = Overlay(state)
-        self.outgoing: list[Outgoing] = []
+        self.outgoing: dict[Place, list[KeyValue]] = {}
         self._partition, self._state, self._decide = partition, state, decide
         self._items = self._events = 0
         self._refused: Counter[ErrorCode] = Counter()
@@ -182,7 +190,7 @@ class Deciding:
     def _send(self, records: list[EventsRecord]) -> None:
         for part in records:
             key = part.blocks[0].queue.encode() if part.blocks else None
-            self.outgoing.append(Outgoing(EVENTS, self._partition, key, encode(part)))
+            self.outgoing.setdefault((EVENTS, self._partition), []).append((key, encode(part)))
             self._events += part.count
             if part.outcome is not None:
                 self._refused.update(refusal.code for refusal in part.outcome.refusals)
@@ -202,7 +210,7 @@ class Deciding:
             body=body,
         )
         origin = f"{COMMANDS}/{self._partition}/{record.offset}".encode()
-        self.outgoing.append(Outgoing(DEAD_LETTERS, 0, origin, encode(letter)))
+        self.outgoing.setdefault((DEAD_LETTERS, 0), []).append((origin, encode(letter)))
 
 
 class Continues:

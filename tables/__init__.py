@@ -1,2 +1,3 @@
 """Changelog tables: one file, one table. What its rows are, what is derived from them locally, and how deciding reads
-them."""
+them. They decide nothing: rules stand in app.domain.
+"""

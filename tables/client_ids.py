@@ -47,23 +47,23 @@ class ClientIds:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._oldest_ms: int | None = None
-        """no row is older than this; None = not looked up"""
+        self._oldest_ms = 0
+        """no row is older than this"""
         self.rows: Rows[IdRow] = Rows(store, PREFIX, CACHE_ROWS)
 
     def oldest(self, before_ms: int, limit: int) -> list[bytes]:
-        """Keys of rows whose log time is `before_ms` or less, oldest first, at most `limit`."""
-        if self._oldest_ms is not None and before_ms < self._oldest_ms:
+        """Keys of rows whose log time is below `before_ms`, oldest first, at most `limit`."""
+        if before_ms <= self._oldest_ms:
             return []
         found: list[bytes] = []
         oldest_ms = before_ms
         # Begins where rows may be: what is deleted before that would be passed over again at every command.
-        start = BY_TIME + (self._oldest_ms or 0).to_bytes(8, "big")
+        start = BY_TIME + self._oldest_ms.to_bytes(8, "big")
         for index_key in self._store.keys(start, BY_TIME):
             log_time_ms = int.from_bytes(index_key[1:9], "big")
             if not found:
                 oldest_ms = log_time_ms
-            if log_time_ms > before_ms or len(found) == limit:
+            if log_time_ms >= before_ms or len(found) == limit:
                 break
             found.append(index_key[9:])
         # Log time never goes back, so no row will come that is older than what stands in the store now.

@@ -26,7 +26,13 @@ CACHE_ROWS = 20_000
 
 _FRAME_BYTES = 5
 _HEAD_BYTES = 116
+_FIELDS_AT = _FRAME_BYTES + _HEAD_BYTES
 _JOB_ROW_FRAME = encode(JobRow(head=bytes(_HEAD_BYTES), queue="", incarnation=0, job_set=""))[:_FRAME_BYTES]
+
+
+_last_set = (b"\xff" * 11, b"")
+"""queue, incarnation and job set as they stand in the row that was seen last, and what its index entry begins with; at
+first what no row has: an Avro long has at most 10 bytes"""
 
 
 def set_prefix(incarnation: int, job_set: bytes) -> bytes:
@@ -38,17 +44,23 @@ def entry_of(key: bytes, value: bytes) -> bytes | None:
     """The index entry of a stored row; only jobs have one.
 
     A restore calls this for every row, so the two fields are cut out of the Avro instead of decoding it: behind the
-    fixed head stand queue (string), incarnation (long) and job set (string)."""
+    fixed head stand queue (string), incarnation (long) and job set (string). Rows that follow each other are mostly of
+    one set; then these bytes are the same as before."""
+    global _last_set
     if key[:1] != b"j":
         return None
-    if value[:_FRAME_BYTES] != _JOB_ROW_FRAME:
+    if not value.startswith(_JOB_ROW_FRAME):
         row = decode(value)
         assert isinstance(row, JobRow), f"a job's key holds a {type(row).__name__}"
         return set_prefix(row.incarnation, row.job_set.encode()) + key[1:]
-    length, at = _long(value, _FRAME_BYTES + _HEAD_BYTES)
-    incarnation, at = _long(value, at + length)
-    length, at = _long(value, at)
-    return set_prefix(incarnation, value[at : at + length]) + key[1:]
+    fields, prefix = _last_set
+    if not value.startswith(fields, _FIELDS_AT):
+        length, at = _long(value, _FIELDS_AT)
+        incarnation, at = _long(value, at + length)
+        length, at = _long(value, at)
+        prefix = set_prefix(incarnation, value[at : at + length])
+        _last_set = value[_FIELDS_AT : at + length], prefix
+    return prefix + key[1:]
 
 
 def _long(data: bytes, at: int) -> tuple[int, int]:
@@ -63,6 +75,13 @@ def _long(data: bytes, at: int) -> tuple[int, int]:
         number |= (byte & 0x7F) << shift
         shift += 7
     return number >> 1 ^ -(number & 1), at
+
+
+def _same_entry(was: StateRow | None, now: StateRow | None) -> bool:
+    """Whether a row that becomes another keeps its index entry, or has none before and after."""
+    if isinstance(was, JobRow) and isinstance(now, JobRow):
+        return was.job_set == now.job_set and was.incarnation == now.incarnation
+    return not isinstance(was, JobRow) and not isinstance(now, JobRow)
 
 
 def _entry(key: bytes, row: StateRow | None) -> bytes | None:
@@ -98,6 +117,8 @@ class PartitionState:
             row = decode(value)
             assert isinstance(row, OperationRow)
             self._operations[int.from_bytes(key[2:], "big")] = row
+        # Each report asks for the row of its run, and hardly any has one: the keys are known without asking the store.
+        self._runs = {key[1:] for key, _ in store.items(PREFIX + b"r")}
 
     @property
     def busy(self) -> bool:
@@ -106,11 +127,12 @@ class PartitionState:
 
     def prefetch(self, keys: Iterable[bytes], id_keys: Iterable[bytes]) -> None:
         """Reads rows that a command will need in one call each."""
-        self._rows.prefetch(keys)
+        runs = self._runs
+        self._rows.prefetch([key for key in keys if key[:1] != b"r" or key in runs])
         self._ids.rows.prefetch(id_keys)
 
     def row(self, key: bytes) -> StateRow | None:
-        return self._rows.get(key)
+        return None if key[:1] == b"r" and key not in self._runs else self._rows.get(key)
 
     def id_row(self, key: bytes) -> IdRow | None:
         return self._ids.rows.get(key)
@@ -137,13 +159,16 @@ class PartitionState:
         """The encoded rows and index entries of a step, in the order of the transaction; the position row is not
         among them."""
         changes = Changes(table=CHANGELOG)
+        before, plain = self._rows.get, changes.rows.append
         for key, row in overlay.changed.items():
             if key == POSITION_KEY:
                 continue
-            was = now = None
-            if key[:1] == b"j":
-                was, now = _entry(key, self._rows.get(key)), _entry(key, row)
-            changes.add(key, None if row is None else encode(row), was, now)
+            value = None if row is None else encode(row)
+            was = before(key) if key[:1] == b"j" else None
+            if _same_entry(was, row):
+                plain((key, value))
+            else:
+                changes.add(key, value, _entry(key, was), _entry(key, row))
         return [self._ids.changes(overlay.changed_ids), changes]
 
     def committed(self, overlay: Overlay, position: PositionRow) -> None:
@@ -157,3 +182,8 @@ class PartitionState:
                     self._operations[offset] = row
                 else:
                     self._operations.pop(offset, None)
+            elif key[:1] == b"r":
+                if row is None:
+                    self._runs.discard(key)
+                else:
+                    self._runs.add(key)

@@ -12,6 +12,8 @@ from app.admin.components import COMPONENTS, run_component
 from app.admin.errors import AdminError
 from app.admin.invocation import settings_of
 
+CHATTY = ("aiokafka", "alembic", "faust", "httpx", "mode", "uvicorn.access")
+"""libraries that say at INFO what only their own developers ask"""
 LOG_FORMAT = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s %(message)s"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -47,3 +49,6 @@ def configure_logging() -> None:
         raise AdminError(f"ARGOSY_LOG_LEVEL must be one of {', '.join(LEVELS)}")
     logging.Formatter.converter = time.gmtime
     logging.basicConfig(level=level, format=LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S", stream=sys.stderr, force=True)
+    if level == "INFO":
+        for name in CHATTY:
+            logging.getLogger(name).setLevel(logging.WARNING)

@@ -86,7 +86,7 @@ def make_api(settings: Settings, log: LogAccess, database: Database, positions: 
     """Raises ValueError for settings that contradict each other."""
     tail = Tail(log.topics, log.partitions, decode_record=_decode_record, decode_events=codec.decode_events)
     feed = ClusterFeed(log.topics)
-    command_log = CommandLog(log.writer, log.partitions)
+    command_log = CommandLog(log.writer, log.partitions, command_bytes_max=settings.jobs.command_bytes_max)
     users, executors = authenticators(settings)
     services = _graphql_services(settings, log, command_log, tail, database, positions, users)
     lease_answers = LeaseAnswers(
@@ -129,7 +129,7 @@ def _graphql_services(
         coordinates=coordinates,
         submit=SubmitService(command_log, waiting, PodCache(policy), policy.pools),
         cancel=CancelService(command_log, waiting),
-        create_queues=CreateQueuesService(command_log, waiting),
+        create_queues=CreateQueuesService(command_log, waiting, policy.limits.priority_classes),
         read=ReadService(database, positions, coordinates),
         stream=StreamService(
             DatabaseHistory(database), access, tail, coordinates, streams_max=settings.api.subscriptions_max

@@ -17,35 +17,44 @@ from app.domain.errors import ErrorCode
 from app.domain.limits import COMMAND_BYTES_MAX
 from app.log import codec
 from app.log.errors import LogUnavailable, RecordTooLarge
+from app.log.schemas import FRAME_BYTES
 from app.log.topics import COMMANDS, SHAPES
 
 SHAPES_KNOWN_MAX = 200_000
 _SHAPES_PARTITION = 0
-_FRAME_BYTES = 5
 
 
 class CommandTooLarge(Exception):
-    """A command record has more than COMMAND_BYTES_MAX bytes of Avro. `size` is what it has."""
+    """A command record has more bytes of Avro than are allowed. `size` is what it has."""
 
-    def __init__(self, size: int) -> None:
-        super().__init__(f"{size:,} bytes in the log, at most {COMMAND_BYTES_MAX:,} are allowed: split the call")
+    def __init__(self, size: int, bytes_max: int) -> None:
+        super().__init__(f"{size:,} bytes in the log, at most {bytes_max:,} are allowed: split the call")
         self.size = size
 
 
 class CommandLog:
-    """One producer's way into the log. partitions: P of the installation."""
+    """One producer's way into the log. partitions: P of the installation; command_bytes_max: of uncompressed Avro."""
 
-    def __init__(self, writer: LogWriter, partitions: int) -> None:
+    def __init__(self, writer: LogWriter, partitions: int, *, command_bytes_max: int = COMMAND_BYTES_MAX) -> None:
         self._writer = writer
         self.partitions = partitions
+        self._command_bytes_max = command_bytes_max
         self._shapes: OrderedDict[bytes, asyncio.Task[None]] = OrderedDict()
 
     async def send(self, partition: int, command: Command, *, key: str) -> int:
         """Appends a command and returns its offset. Raises CommandTooLarge, ApiError UNAVAILABLE."""
-        return await self.send_encoded(partition, encode_command(command), key=key)
+        return await self.send_encoded(partition, self.encoded(command), key=key)
+
+    def encoded(self, command: Command) -> bytes:
+        """The record of a command. Raises CommandTooLarge."""
+        record = codec.encode(command)
+        size = len(record) - FRAME_BYTES
+        if size > self._command_bytes_max:
+            raise CommandTooLarge(size, self._command_bytes_max)
+        return record
 
     async def send_encoded(self, partition: int, encoded: bytes, *, key: str) -> int:
-        """The same for a command encoded by `encode_command`."""
+        """The same for a command encoded by `encoded`."""
         return await self._append(COMMANDS, partition, encoded, key.encode())
 
     async def ensure_shapes(self, shapes: Iterable[tuple[bytes, bytes]]) -> None:
@@ -77,16 +86,8 @@ class CommandLog:
         except LogUnavailable as error:
             raise log_unavailable(error) from error
         except RecordTooLarge as error:
-            raise CommandTooLarge(len(value) - _FRAME_BYTES) from error
+            raise CommandTooLarge(len(value) - FRAME_BYTES, error.limit) from error
         return sent.offset
-
-
-def encode_command(command: Command) -> bytes:
-    """The record of a command. Raises CommandTooLarge."""
-    encoded = codec.encode(command)
-    if len(encoded) - _FRAME_BYTES > COMMAND_BYTES_MAX:
-        raise CommandTooLarge(len(encoded) - _FRAME_BYTES)
-    return encoded
 
 
 def log_unavailable(error: Exception) -> ApiError:

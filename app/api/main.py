@@ -12,7 +12,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, NoReturn
 
 import uvicorn
@@ -104,7 +104,7 @@ async def _run_parts(settings: Settings, api: Api, log: LogAccess, metrics: ApiM
         "web server": server.serve(),
     }
     tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
-    _stop_on_signal(server)
+    _stop_on_signal(server, api.lease_answers.stop_waiting)
     logger.info("GraphQL at http://%s:%s/graphql", settings.api.host, settings.api.port)
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
@@ -163,9 +163,10 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _stop_on_signal(server: _Server) -> None:
+def _stop_on_signal(server: _Server, stop_waiting: Callable[[], None]) -> None:
     def stop() -> None:
         server.was_told_to_stop = server.should_exit = True
+        stop_waiting()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop)

@@ -1,8 +1,8 @@
 """The HTTP application: routes, and the limits that hold for every request before anybody looks at it.
 
-Limits: the size of a body (413), the time in which it must arrive (408), the Host header while anonymous access is open
-(a page of another site must not reach it through a name that it controls). Errors are JSON; a stack trace never leaves
-the process.
+Limits: the size of a body (413), the time in which it must arrive (408), the time in which a part of an answer must be
+taken, the Host header while anonymous access is open (a page of another site must not reach it through a name that it
+controls). Errors are JSON; a stack trace never leaves the process.
 """
 
 import asyncio
@@ -21,6 +21,8 @@ from app.api.http_errors import error_response
 from app.domain.errors import ErrorCode
 
 BODY_TIMEOUT_S = 30.0
+SEND_TIMEOUT_S = 20.0
+"""A client that takes nothing for so long is gone; sockets of GraphQL have their pings for that."""
 GRAPHQL_PATH = "/graphql"
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
@@ -33,6 +35,10 @@ class _BodyTooLarge(Exception):
 
 class _BodyTooSlow(Exception):
     """Raised where the body is read."""
+
+
+class _ReaderTooSlow(Exception):
+    """Raised where the answer is written."""
 
 
 class RequestLimits:
@@ -78,7 +84,18 @@ class RequestLimits:
                     raise _BodyTooLarge(self._body_bytes_max)
             return message
 
-        await self._app(scope, bounded_receive, send)
+        async def timed_send(message: Message) -> None:
+            try:
+                async with asyncio.timeout(SEND_TIMEOUT_S):
+                    await send(message)
+            except TimeoutError:
+                raise _ReaderTooSlow from None
+
+        try:
+            await self._app(scope, bounded_receive, timed_send)
+        except _ReaderTooSlow:
+            # The answer has begun: ending it unfinished closes the connection.
+            logger.info("a client of %s takes nothing any more", scope["path"])
 
 
 def make_web(
@@ -122,7 +139,8 @@ def _too_large(bytes_max: int) -> Response:
 
 
 async def _on_other_error(request: Request, error: Exception) -> Response:
-    logger.error("request failed: %s %s", request.method, request.url.path, exc_info=error)
+    if not isinstance(error, _ReaderTooSlow):
+        logger.error("request failed: %s %s", request.method, request.url.path, exc_info=error)
     return error_response(ApiError(ErrorCode.INTERNAL, "something went wrong here; the log of the API names it"))
 
 

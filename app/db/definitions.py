@@ -5,12 +5,13 @@ Output: SQLAlchemy's connection inside a transaction that holds the advisory loc
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
 
-from app.db.engine import engine
 from app.db.errors import translated
 
 LOCK = 0x6172676F7379
@@ -20,7 +21,8 @@ LOCK = 0x6172676F7379
 @asynccontextmanager
 async def definitions(url: str) -> AsyncIterator[AsyncConnection]:
     """Commits when the block ends well. Raises Unavailable, DatabaseError."""
-    made = engine(url)
+    plain = urlsplit(url)._replace(scheme="postgresql+asyncpg").geturl()
+    made = create_async_engine(plain, poolclass=NullPool)
     try:
         with translated():
             try:

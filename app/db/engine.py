@@ -1,5 +1,5 @@
-"""Connections: asyncpg pools for rows (16-byte ids as bytes, times as ms since 1970), SQLAlchemy's engine for
-definitions of tables.
+"""Connections: asyncpg pools for rows (16-byte ids as bytes, times as ms since 1970). SQLAlchemy's engine is in
+app.db.definitions, so that a process that only reads does not import it (a second of CPU at its start).
 
 Input: a URL `postgresql://user:password@host:port/database`. The URL holds the password and is never logged.
 """
@@ -9,8 +9,6 @@ from urllib.parse import urlsplit
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
 
 # Quoted: asyncpg's classes are generic for the type checker only.
 RawConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -21,12 +19,6 @@ CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 60.0
 POSTGRES_EPOCH_MS = 946_684_800_000
 """2000-01-01, where Postgres counts its microseconds from"""
-
-
-def engine(url: str) -> AsyncEngine:
-    """SQLAlchemy's engine without a pool of its own: for migrations and definitions, not for rows."""
-    plain = urlsplit(url)
-    return create_async_engine(plain._replace(scheme="postgresql+asyncpg").geturl(), poolclass=NullPool)
 
 
 async def connect(url: str, *, name: str, settings: dict[str, str] | None = None) -> RawConnection:

@@ -57,6 +57,8 @@ class NotMigrated(DatabaseError):
 
 _GONE = (
     OSError,
+    # The driver lost its place in the protocol: so it happens when a server ends in the middle of an answer.
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,

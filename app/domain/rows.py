@@ -203,8 +203,10 @@ class ClientIdRow(Struct, frozen=True, kw_only=True):
 
 
 class RequestIdRow(Struct, frozen=True, kw_only=True):
-    """The first answer to a request id: the job ids' 14-byte prefix and what was special about the call."""
+    """The first answer to a request id: the job ids' 14-byte prefix, what was special about the call, how many jobs
+    it had."""
 
     prefix: bytes
     outcome: Outcome
     log_time_ms: int
+    jobs: int = 0

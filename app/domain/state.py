@@ -110,10 +110,12 @@ class Overlay:
         return self._kept.ids
 
     def row(self, key: bytes) -> StateRow | None:
-        for layer in (self._now, self._kept):
-            if key in layer.rows:
-                return layer.rows[key]
-        return self.base.row(key)
+        # Asked five times an item; a deleted row is None in its layer, so None does not say that the layer has none.
+        rows = self._now.rows
+        if key in rows:
+            return rows[key]
+        rows = self._kept.rows
+        return rows[key] if key in rows else self.base.row(key)
 
     def id_row(self, key: bytes) -> IdRow | None:
         for layer in (self._now, self._kept):

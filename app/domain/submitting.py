@@ -56,7 +56,7 @@ def submit_jobs(d: Deciding, command: SubmitJobs) -> None:
     if request_key is not None:
         first = d.state.id_row(request_key)
         if isinstance(first, RequestIdRow) and _counts(d, first.log_time_ms):
-            _repeat(d, first)
+            _repeat(d, command, first)
             return
     wrong = _refuse_unusable(d, command)
     if (wrong and (command.all_or_nothing or len(wrong) == len(command.jobs))) or not command.jobs:
@@ -71,7 +71,8 @@ def submit_jobs(d: Deciding, command: SubmitJobs) -> None:
     if request_key is not None:
         outcome = Outcome(refusals=tuple(d.refusals), duplicates=tuple(d.duplicates))
         prefix = command.jobs[0].job_id[:CALL_PREFIX_BYTES]
-        d.change(IdRemembered(request_key, RequestIdRow(prefix=prefix, outcome=outcome, log_time_ms=d.log_time_ms)))
+        row = RequestIdRow(prefix=prefix, outcome=outcome, log_time_ms=d.log_time_ms, jobs=len(command.jobs))
+        d.change(IdRemembered(request_key, row))
 
 
 def _counts(d: Deciding, log_time_ms: int) -> bool:
@@ -79,7 +80,12 @@ def _counts(d: Deciding, log_time_ms: int) -> bool:
     return log_time_ms > d.log_time_ms - d.settings.client_id_retention_ms
 
 
-def _repeat(d: Deciding, first: RequestIdRow) -> None:
+def _repeat(d: Deciding, command: SubmitJobs, first: RequestIdRow) -> None:
+    """The first answer again, if the call can be the same one."""
+    if first.jobs not in (0, len(command.jobs)):
+        message = f"request {command.request_id} was a call of {first.jobs} jobs, this one has {len(command.jobs)}"
+        d.refuse(-1, ErrorCode.CONFLICT, "requestId", message)
+        return
     d.repeated = first.prefix
     d.refusals.extend(first.outcome.refusals)
     d.duplicates.extend(first.outcome.duplicates)

@@ -12,6 +12,7 @@ from app.executor import rules
 from app.executor.actual import Actual
 from app.executor.cursor import Cursor
 from app.executor.desired import Desired, Ending, EndKind, Run, Told
+from app.executor.observe import sort_pods
 from app.executor.protocol import FINISHED, Lease, Stop, SyncAnswer
 from app.executor.words import GONE
 
@@ -39,25 +40,36 @@ def take_answer(desired: Desired, actual: Actual, answer: SyncAnswer, *, full: b
     answered = answer.lease_cursor
     if answered is None:
         return Taken()
+    sorted_runs: set[str] = set()
     if desired.log is None:
         desired.log = answered.log
+        sorted_runs = sort_pods(desired, actual)
     elif desired.log != answered.log:
         raise LogChangedError(f"the API answers from log {answered.log}, before it was {desired.log}")
     if not answer.leases_known:
-        return Taken()
+        return Taken(touched=sorted_runs)
     if rules.answer_is_behind(desired.cursor, answered):
         desired.answers_dropped += 1
         return Taken(dropped=True)
-    touched = {lease.run_id for lease in answer.leases if _told_lease(desired, lease)}
+    touched = sorted_runs | {lease.run_id for lease in answer.leases if _told_lease(desired, lease)}
     touched |= {stop.run_id for stop in answer.stops if _told_stop(desired, stop)}
     desired.cursor = answered
     if full:
         touched |= _told_reported(desired, answer)
         touched |= _judge_not_named(desired, actual, answer)
         desired.full_cursor = answered
-        desired.needs_full = False
+        desired.needs_full = _leaves_pods_unjudged(desired, answered)
         actual.changed_nodes.update(actual.by_node)
     return Taken(touched=touched, leases=len(answer.leases), stops=len(answer.stops))
+
+
+def _leaves_pods_unjudged(desired: Desired, answered: Cursor) -> bool:
+    """Whether pods were found that this answer's view is too far behind to know (at start: it has not passed our
+    BeginInstance)."""
+    return any(
+        run.told is Told.NOTHING and run.position is not None and not answered.has_passed(run.position)
+        for run in desired.runs.values()
+    )
 
 
 def _told_lease(desired: Desired, lease: Lease) -> bool:

@@ -58,7 +58,8 @@ class Run:
     never.
 
     uncertain_ms: when a create with unknown outcome was given up; deleted_ms: the pod was seen deleted; absent_ms:
-    when a read by name that found none began; deletes_asked_ms: when its deletion was asked for first and last."""
+    when a read by name that found none began; outcome: how its pod ended, kept for the case that it is removed before
+    that may be said; delete_first_ms, delete_last_ms: when we asked for its deletion."""
 
     run_id: str
     job_id: str | None = None
@@ -75,6 +76,7 @@ class Run:
     refused: Refused | None = None
     next_create_ms: int = 0
     seen: bool = False
+    outcome: Word | None = None
     deleted_ms: int | None = None
     absent_ms: int | None = None
     reading: bool = False

@@ -3,9 +3,10 @@ name."""
 
 from app.executor import rules
 from app.executor.actual import Actual
-from app.executor.desired import Desired
+from app.executor.desired import Desired, Run
 from app.executor.kubernetes import Changes, Created, CreateOutcome, Pod, Refused
 from app.executor.timings import Timings
+from app.executor.trouble import word_of_terminal
 
 
 def take_changes(desired: Desired, actual: Actual, changes: Changes, now_ms: int) -> set[str]:
@@ -79,6 +80,7 @@ def _pod_seen(desired: Desired, actual: Actual, pod: Pod) -> str | None:
     run = desired.run_of_pod(pod.run)
     run.seen = True
     run.deleted_ms = run.absent_ms = None
+    _remember_end(run, pod)
     actual.pods[run.run_id] = pod
     return run.run_id
 
@@ -95,4 +97,11 @@ def _pod_deleted(desired: Desired, actual: Actual, pod: Pod, now_ms: int) -> str
     actual.pods.pop(run.run_id, None)
     run.seen = True
     run.deleted_ms = now_ms
+    _remember_end(run, pod)
     return run.run_id
+
+
+def _remember_end(run: Run, pod: Pod) -> None:
+    """How a pod ended may be shown only with its removal, or before it may be said for certain."""
+    if pod.is_terminal:
+        run.outcome = word_of_terminal(pod, deleted_by_us=run.delete_first_ms is not None)

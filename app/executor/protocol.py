@@ -271,7 +271,7 @@ _ANSWERS = msgspec.json.Decoder(SyncAnswer, dec_hook=_from_builtin)
 _ERRORS = msgspec.json.Decoder(ErrorAnswer)
 _SHALLOW_OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _SHALLOW_LIST = msgspec.json.Decoder(list[dict[str, Raw]])
-_AT = re.compile(r"^(.*) - at `\$(.*)`$", re.DOTALL)
+_AT = re.compile(r"^(.*) - at (?:`key` in )?`\$(.*)`$", re.DOTALL)
 _FIELD = re.compile(r"(?:unknown|required) field `([^`]*)`")
 
 

@@ -107,8 +107,9 @@ class _Look:
         5)."""
         self.actions.settled.add(run.run_id)
         if not run.is_final:
-            if not rules.terminal_phase_is_certain(run, self.now_ms, self.timings):
-                self.actions.wake(run.run_id, (run.uncertain_ms or 0) + self.timings.last_words_ms)
+            start_ms = self.desired.instance_start_ms
+            if not rules.terminal_phase_is_certain(run, pod, self.now_ms, start_ms, self.timings):
+                self.actions.wake(run.run_id, rules.certain_from_ms(run, start_ms, self.timings))
                 return
             self._say_last(run, pod, self._word_of_finished(run, pod))
         elif run.say_gone_again:
@@ -116,10 +117,13 @@ class _Look:
         ended_ms = finished_ms(pod)
         if pod.deletion_ms is not None or not run.is_final:
             return
-        if rules.finished_pod_may_go(run, ended_ms, self.now_ms, self.timings):
+        start_ms = self.desired.instance_start_ms
+        if rules.finished_pod_may_go(run, ended_ms, self.now_ms, start_ms, self.timings):
             self._delete(run, pod, DeleteKind.TRIM, pod.grace_seconds)
-        else:
-            self.actions.wake(run.run_id, max(self.now_ms + 1, ended_ms + self.timings.finished_keep_ms))
+            return
+        keep_ms = max(ended_ms + self.timings.finished_keep_ms, rules.certain_from_ms(run, start_ms, self.timings))
+        if keep_ms > self.now_ms:
+            self.actions.wake(run.run_id, keep_ms)
 
     def at_living_pod(self, run: Run, pod: Pod) -> None:
         """Ended runs and troubled pods are deleted first and reported after (rule 4); others are reported as levels
@@ -236,6 +240,8 @@ class _Look:
         return run.ending.word
 
     def _word_without_pod(self, run: Run) -> Word | None:
+        if run.outcome is not None and (run.ending is None or run.outcome.state is ReportState.SUCCEEDED):
+            return run.outcome
         if run.ending is not None:
             return run.ending.word
         if run.finished:

@@ -87,9 +87,12 @@ def absence_is_certain(run: Run, instance_start_ms: int, timings: Timings) -> bo
     return run.deleted_ms is not None and created_once
 
 
-def terminal_phase_is_certain(run: Run, now_ms: int, timings: Timings) -> bool:
-    """Rule 4: a terminal phase is a last word, but for a pod of which another create of ours may still take effect:
-    were the finished pod removed by somebody meanwhile, the run would begin again."""
+def terminal_phase_is_certain(run: Run, pod: Pod, now_ms: int, instance_start_ms: int, timings: Timings) -> bool:
+    """Rule 4: a terminal phase is a last word, for the pod holds the run's name. One that is being deleted does not
+    for long: then any create that may have been sent must have ended. So must those of ours, lest somebody else
+    removes the pod."""
+    if run.delete_first_ms is not None or pod.deletion_ms is not None:
+        return now_ms >= certain_from_ms(run, instance_start_ms, timings)
     return run.uncertain_ms is None or now_ms >= run.uncertain_ms + timings.last_words_ms
 
 
@@ -104,11 +107,13 @@ def trouble_is_said_while_pod_lives() -> bool:
     return False
 
 
-def finished_pod_may_go(run: Run, finished_ms: int, now_ms: int, timings: Timings) -> bool:
+def finished_pod_may_go(run: Run, finished_ms: int, now_ms: int, instance_start_ms: int, timings: Timings) -> bool:
     """Rule 5: a finished pod is kept for a while, and until its end was accepted or the log has ended its run; logged
-    is not accepted."""
+    is not accepted. It also keeps the run's name taken until any create that may have been sent has ended (rule
+    4)."""
     accepted = run.finished or run.told in (Told.STOP, Told.NOT_NAMED)
-    return accepted and now_ms >= finished_ms + timings.finished_keep_ms
+    certain_ms = certain_from_ms(run, instance_start_ms, timings)
+    return accepted and now_ms >= max(finished_ms + timings.finished_keep_ms, certain_ms)
 
 
 def may_force_delete(node: Node | None) -> bool:

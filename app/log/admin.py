@@ -8,6 +8,7 @@ metadata is loaded.
 
 import time
 from concurrent.futures import Future
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -18,6 +19,17 @@ from app.log.errors import LogUnavailable, TopicMismatch
 POLL_INTERVAL_S = 0.05
 REQUEST_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = 10.0
+PROBED_MAX = 16
+"""brokers whose readiness is asked for from one process"""
+LEADERLESS = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.FENCED_LEADER_EPOCH,
+    }
+)
+"""passes by itself: the topic was created just now, or a leader moved"""
 
 T = TypeVar("T")
 
@@ -35,8 +47,7 @@ def broker_ready(bootstrap: str, timeout_s: float) -> bool:
 
     Never raises for a broker that is absent or still starting; blocks at most `timeout_s` + 1 s.
     """
-    # A named client: the request of a temporary one is dropped silently when it is collected.
-    client = admin_client(bootstrap)
+    client = _probing_client(bootstrap)
     deadline = time.monotonic() + timeout_s
     while True:
         try:
@@ -47,6 +58,13 @@ def broker_ready(bootstrap: str, timeout_s: float) -> bool:
         if time.monotonic() >= deadline:
             return False
         time.sleep(POLL_INTERVAL_S)
+
+
+@lru_cache(maxsize=PROBED_MAX)
+def _probing_client(bootstrap: str) -> AdminClient:
+    """Who waits for a broker asks it ten times a second. A client for each question, dropped while the broker was just
+    coming up, once never returned from its own end, and with it stood the supervisor that had asked."""
+    return admin_client(bootstrap)
 
 
 def topic_id(bootstrap: str, topic: str) -> str:
@@ -114,11 +132,15 @@ def _offsets(
     client: AdminClient, topic: str, partitions: list[int], spec: Any, level: IsolationLevel
 ) -> dict[int, int]:
     wanted = {TopicPartition(topic, number): spec for number in partitions}
-    found = client.list_offsets(wanted, isolation_level=level, request_timeout=ANSWER_TIMEOUT_S)
-    try:
-        return {place.partition: answer(future).offset for place, future in found.items()}
-    except KafkaException as error:
-        raise _of_topic(error, topic) from error
+    deadline = time.monotonic() + ANSWER_TIMEOUT_S
+    while True:
+        found = client.list_offsets(wanted, isolation_level=level, request_timeout=ANSWER_TIMEOUT_S)
+        try:
+            return {place.partition: answer(future).offset for place, future in found.items()}
+        except KafkaException as error:
+            if error.args[0].code() not in LEADERLESS or time.monotonic() >= deadline:
+                raise _of_topic(error, topic) from error
+        time.sleep(POLL_INTERVAL_S)
 
 
 def _of_topic(error: KafkaException, topic: str) -> LogUnavailable | TopicMismatch:

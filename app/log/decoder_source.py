@@ -7,11 +7,12 @@ next byte, or the codec's last look, finds.
 """
 
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from app.log.errors import Undecodable
 from app.log.struct_types import FieldType, Kind
-from app.log.varints import length_rest, long_rest
+from app.log.varints import SIGNED, length_rest, long_rest
 
 _INDENT = "    "
 
@@ -42,6 +43,7 @@ class DecoderSource:
 
     def __init__(self, root: FieldType) -> None:
         self.names: dict[str, Any] = {
+            "SIGNED": SIGNED,
             "long_rest": long_rest,
             "length_rest": length_rest,
             "count_of": count_of,
@@ -111,7 +113,10 @@ class DecoderSource:
         self._line(f"{x} = d[i]")
         self._line("i += 1")
         self._line(f"if {x} < 128:")
-        self._line(f"{_INDENT}{x} = {x} >> 1 ^ -({x} & 1)")
+        self._line(f"{_INDENT}{x} = SIGNED[{x}]")
+        self._line("elif d[i] < 128:")
+        self._line(f"{_INDENT}{x} = SIGNED[{x} - 128 | d[i] << 7]")
+        self._line(f"{_INDENT}i += 1")
         self._line("else:")
         self._line(f"{_INDENT}{x}, i = long_rest(d, i, {x})")
         return x
@@ -122,10 +127,11 @@ class DecoderSource:
         self._line("i += 1")
         self._line("if n & 129:")
         self._line(f"{_INDENT}n, i = length_rest(d, i, n)")
+        self._line(f"{_INDENT}n += i")
         self._line("else:")
-        self._line(f"{_INDENT}n >>= 1")
-        self._line(f"{x} = d[i : i + n]{'.decode()' if kind.kind is Kind.STRING else ''}")
-        self._line("i += n")
+        self._line(f"{_INDENT}n = i + (n >> 1)")
+        self._line(f"{x} = d[i:n]{'.decode()' if kind.kind is Kind.STRING else ''}")
+        self._line("i = n")
         return x
 
     def _read_small(self, kind: FieldType) -> str:
@@ -148,30 +154,42 @@ class DecoderSource:
         return x
 
     def _read_array(self, kind: FieldType) -> str:
-        x, count = self._variable(), self._variable()
-        self._line(f"{x} = []")
-        self._line(f"{count}, i = (0, i + 1) if not d[i] else count_of(d, i)")
-        self._line(f"while {count}:")
-        self._depth += 1
-        self._line(f"for {self._variable()} in range({count}):")
-        self._depth += 1
-        self._line(f"{x}.append({self._read(kind.inner)})")
-        self._depth -= 1
-        self._line(f"{count}, i = (0, i + 1) if not d[i] else count_of(d, i)")
-        self._depth -= 1
-        return x if kind.mutable else f"tuple({x})"
+        x = self._variable()
+        empty = "[]" if kind.mutable else "()"
+
+        def append() -> None:
+            self._line(f"{x}.append({self._read(kind.inner)})")
+
+        self._read_blocks(x, empty, "[]", append)
+        if not kind.mutable:
+            self._line(f"{_INDENT}{x} = tuple({x})")
+        return x
 
     def _read_map(self, kind: FieldType) -> str:
-        x, count = self._variable(), self._variable()
-        self._line(f"{x} = {{}}")
-        self._line(f"{count}, i = (0, i + 1) if not d[i] else count_of(d, i)")
+        x = self._variable()
+
+        def put() -> None:
+            key = self._read_text(FieldType(kind=Kind.STRING))
+            self._line(f"{x}[{key}] = {self._read(kind.inner)}")
+
+        self._read_blocks(x, "{}", "{}", put)
+        return x
+
+    def _read_blocks(self, x: str, empty: str, collection: str, read_item: Callable[[], None]) -> None:
+        """Blocks of items up to the empty one. Most collections in the log are empty, most others one block."""
+        count = self._variable()
+        self._line("if not d[i]:")
+        self._line(f"{_INDENT}{x} = {empty}")
+        self._line(f"{_INDENT}i += 1")
+        self._line("else:")
+        self._depth += 1
+        self._line(f"{x} = {collection}")
+        self._line(f"{count}, i = count_of(d, i)")
         self._line(f"while {count}:")
         self._depth += 1
         self._line(f"for {self._variable()} in range({count}):")
         self._depth += 1
-        key = self._read_text(FieldType(kind=Kind.STRING))
-        self._line(f"{x}[{key}] = {self._read(kind.inner)}")
+        read_item()
         self._depth -= 1
         self._line(f"{count}, i = (0, i + 1) if not d[i] else count_of(d, i)")
-        self._depth -= 1
-        return x
+        self._depth -= 2

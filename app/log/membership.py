@@ -16,8 +16,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from app.log.errors import LogUnavailable
 
 POLL_S = 0.1
-STOP_WAIT_S = 5.0
-_HEARTBEATS_PER_SESSION = 6
+STOP_WAIT_S = 10.0
+_HEARTBEATS_PER_SESSION = 12
 
 logger = logging.getLogger(__name__)
 

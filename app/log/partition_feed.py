@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from app.log.admin import LEADERLESS, POLL_INTERVAL_S
 from app.log.errors import LogUnavailable, OffsetsGone, TopicMismatch
 
 END_WAIT_MS = 100
@@ -61,6 +62,7 @@ class PartitionFeed:
         self.heard_at_s = 0.0
         """monotonic time of the broker's last sign of life"""
         self._silence_max_s = silence_max_s
+        self._answer_timeout_s = min(ANSWER_TIMEOUT_S, silence_max_s)
         self._consumer: Any = Consumer(_config(bootstrap, client_id, read_committed, end_wait_ms))
         self._probed_at_s = 0.0
         self._empty_since_s = 0.0
@@ -69,7 +71,7 @@ class PartitionFeed:
         """Begins to fetch. Raises OffsetsGone, TopicMismatch, LogUnavailable; then it is closed."""
         try:
             for partition, offset in self.positions.items():
-                earliest, end = self._bounds(partition, ANSWER_TIMEOUT_S)
+                earliest, end = self._bounds(partition, self._answer_timeout_s)
                 if not earliest <= offset <= end:
                     raise OffsetsGone(self.topic, partition, offset, earliest, end)
             self._consumer.assign([TopicPartition(self.topic, p, offset) for p, offset in self.positions.items()])
@@ -108,7 +110,7 @@ class PartitionFeed:
         """partition -> offset behind its last record, open transactions included. Raises LogUnavailable,
         TopicMismatch."""
         try:
-            return {partition: self._bounds(partition, ANSWER_TIMEOUT_S)[1] for partition in self.positions}
+            return {partition: self._bounds(partition, self._answer_timeout_s)[1] for partition in self.positions}
         except KafkaException as error:
             raise self._typed(error.args[0]) from error
 
@@ -145,15 +147,23 @@ class PartitionFeed:
             self._probed_at_s = time.monotonic()
 
     def _bounds(self, partition: int, timeout_s: float) -> tuple[int, int]:
-        """Raises KafkaException."""
-        bounds: tuple[int, int] = self._consumer.get_watermark_offsets(
-            TopicPartition(self.topic, partition), timeout=timeout_s
-        )
-        return bounds
+        """The first offset that is kept and the one behind the last. Raises KafkaException."""
+        place = TopicPartition(self.topic, partition)
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                bounds: tuple[int, int] = self._consumer.get_watermark_offsets(
+                    place, timeout=max(0.1, deadline - time.monotonic())
+                )
+                return bounds
+            except KafkaException as error:
+                if error.args[0].code() not in LEADERLESS or time.monotonic() >= deadline:
+                    raise
+            time.sleep(POLL_INTERVAL_S)
 
     def _gone(self, partition: int) -> OffsetsGone | LogUnavailable | TopicMismatch:
         try:
-            earliest, end = self._bounds(partition, ANSWER_TIMEOUT_S)
+            earliest, end = self._bounds(partition, self._answer_timeout_s)
         except KafkaException as error:
             return self._typed(error.args[0])
         return OffsetsGone(self.topic, partition, self.positions.get(partition, -1), earliest, end)

@@ -5,6 +5,7 @@ Inputs: a bootstrap address, the specs, P and replication of the settings. Outpu
 changed: that is a migration.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from app.log.admin import ANSWER_TIMEOUT_S, admin_client, answer
+from app.log.admin import ANSWER_TIMEOUT_S, POLL_INTERVAL_S, admin_client, answer
 from app.log.errors import LogUnavailable, TopicMismatch, TopicsFileInvalid
 from app.log.topics_file import TopicSpec, load_topics
 
@@ -51,10 +52,11 @@ _MIN_INSYNC = "min.insync.replicas"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """A topic as the cluster has it."""
+    """A topic as the cluster has it. led: every partition has a leader."""
 
     partitions: int
     replication: int
+    led: bool
     config: dict[str, str]
 
 
@@ -77,6 +79,8 @@ def apply_topics(bootstrap: str, specs: Sequence[TopicSpec], partitions: int, re
             if changes:
                 _alter(client, spec.name, changes)
                 done += [f"{spec.name}: {key} set to {value}" for key, value in changes.items()]
+    if done:
+        _await_applied(client, specs)
     return done
 
 
@@ -159,9 +163,27 @@ def _found(client: AdminClient, specs: Sequence[TopicSpec]) -> dict[str, _Found]
         found[name] = _Found(
             partitions=len(placed),
             replication=min((len(partition.replicas) for partition in placed.values()), default=0),
+            led=all(partition.leader >= 0 for partition in placed.values()),
             config={key: entry.value for key, entry in entries[name].items() if entry.value is not None},
         )
     return found
+
+
+def _await_applied(client: AdminClient, specs: Sequence[TopicSpec]) -> None:
+    """Brokers hear of a change from the controller a moment later; whoever comes next should see it."""
+    deadline = time.monotonic() + ANSWER_TIMEOUT_S
+    while True:
+        found = _found(client, specs)
+        if all(
+            spec.name in found
+            and found[spec.name].led
+            and not _config_changes(found[spec.name], spec, found[spec.name].replication)
+            for spec in specs
+        ):
+            return
+        if time.monotonic() >= deadline:
+            raise LogUnavailable(f"topics were created or changed, but not seen within {ANSWER_TIMEOUT_S:.0f} s")
+        time.sleep(POLL_INTERVAL_S)
 
 
 def _create(client: AdminClient, specs: Sequence[TopicSpec], partitions: int, replication: int) -> None:

@@ -22,7 +22,7 @@ _DURATION = re.compile(r"([1-9][0-9]{0,4}) ?(d|h|min)")
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,248}")
 _TOP_KEYS = frozenset({"defaults", "compacted", "topics"})
 _TOPIC_KEYS = frozenset({"doc", "partitions", "cleanup", "retention", "segment", "config"})
-_CLEANUPS = frozenset({"delete", "compact", "keep"})
+_CLEANUPS = ("delete", "compact", "keep")
 _KEEP_FOR_EVER = "-1"
 
 

@@ -20,6 +20,8 @@ NUMBER = [LAST[n << 1] for n in range(SMALL)]
 """small numbers and lengths"""
 SOME_NUMBER = [b"\x02" + piece for piece in NUMBER]
 """the same as the second branch of a union with null"""
+SIGNED = [z >> 1 ^ -(z & 1) for z in range(_GROUP)]
+"""the numbers of one or two bytes, by their 14 bits"""
 
 
 def long_bytes(n: int) -> bytes:

@@ -24,8 +24,6 @@ class ClusterView:
     nodes: dict[str, NodeData] = field(default_factory=dict)
     told: dict[str, Generation] = field(default_factory=dict)
     heard_s: float = 0.0
-    complete: bool = False
-    """a whole generation was seen"""
 
 
 class Clusters:
@@ -85,7 +83,6 @@ class Clusters:
             return
         for name in [name for name, told in cluster.told.items() if told != generation]:
             self._remove(cluster, name)
-        cluster.complete = True
 
     def _remove(self, cluster: ClusterView, name: str) -> None:
         cluster.told.pop(name, None)

@@ -31,9 +31,11 @@ from app.scheduler.steps import Steps
 STALE_AFTER_S = 7 * 60.0
 """tombstones are kept for 15 min (delete.retention.ms of the compacted topics)"""
 LOAD_MAX_S = 14 * 60.0
-END_CHECK_S = 60.0
+END_CHECK_S = 10.0
 AT_END_S = 3.0
 """a reader that had nothing to read so recently is at the end"""
+BROKER_HEARD_S = 8.0
+"""unless the broker has not given a sign of life for longer; it is asked every 3 s"""
 BATCH_RECORDS = 20_000
 POLL_MS = 200
 
@@ -49,8 +51,12 @@ class FeedTooOld(RuntimeError):
 class Feed:
     """Call `start`, then wait for `run` (it ends only by an error)."""
 
-    def __init__(self, options: SchedulerOptions, metrics: SchedulerMetrics) -> None:
+    def __init__(
+        self, options: SchedulerOptions, metrics: SchedulerMetrics, boot_s: Callable[[], float] | None = None
+    ) -> None:
+        """`boot_s`: a clock in seconds that goes on while the machine sleeps."""
         self._options, self._metrics = options, metrics
+        self._boot_s = _boot_s if boot_s is None else boot_s
         state = State(options.partitions, decode)
         self.world = World(state, Clusters(state.instances), ShapeColumns(state.jobs.shapes))
         self.highest_claim = -1
@@ -63,7 +69,7 @@ class Feed:
         self._loaded: set[str] = set()
         self._fresh_s: dict[str, float] = {}
         self._idle_s: dict[str, float] = {}
-        self._began_s = _boot_s()
+        self._began_s = self._boot_s()
 
     @property
     def loaded(self) -> bool:
@@ -73,8 +79,7 @@ class Feed:
     @property
     def at_end(self) -> bool:
         """Whether nothing waits to be read, as far as is known."""
-        now_s = time.monotonic()
-        return self.loaded and all(now_s - self._idle_s.get(topic, 0.0) <= AT_END_S for topic in _TOPICS)
+        return self.loaded and all(self._topic_at_end(topic) for topic in _TOPICS)
 
     def troubles(self) -> list[str]:
         """Why the feed is not ready."""
@@ -113,27 +118,35 @@ class Feed:
         """Closes the readers."""
         await asyncio.gather(*(reader.stop() for reader in self._readers.values()))
 
+    def _topic_at_end(self, topic: str) -> bool:
+        """A topic that is never quiet is at its end when it was so at the last check but one."""
+        now_s = time.monotonic()
+        if now_s - self._readers[topic].heard_at_s > BROKER_HEARD_S:
+            return False
+        idle = now_s - self._idle_s.get(topic, float("-inf")) <= AT_END_S
+        return idle or self._boot_s() - self._fresh_s[topic] <= 2 * END_CHECK_S
+
     async def _read(self, topic: str, reader: LogReader, take: Callable[[Sequence[Record]], None]) -> None:
         rows = self._metrics.rows.labels(topic)
         while True:
             records = await reader.poll(BATCH_RECORDS, POLL_MS)
-            if topic in self._loaded and _boot_s() - self._fresh_s[topic] > STALE_AFTER_S:
+            if topic in self._loaded and self._boot_s() - self._fresh_s[topic] > STALE_AFTER_S:
                 raise FeedTooOld(f"{topic} was not at its end for {STALE_AFTER_S:.0f} s")
             if records:
                 take(records)
                 rows.inc(len(records))
                 await asyncio.sleep(0)
-            if len(records) < BATCH_RECORDS:
+            else:
                 self._idle_s[topic] = time.monotonic()
             if topic not in self._loaded and reader.at_end:
                 self._end_reached(topic)
 
     def _end_reached(self, topic: str) -> None:
         self._loaded.add(topic)
-        self._fresh_s[topic] = _boot_s()
+        self._fresh_s[topic] = self._boot_s()
         self.changed.set()
         if self.loaded:
-            seconds = _boot_s() - self._began_s
+            seconds = self._boot_s() - self._began_s
             self._metrics.load_seconds.set(seconds)
             state = self.world.state
             log.info(
@@ -151,13 +164,13 @@ class Feed:
         while True:
             await asyncio.sleep(END_CHECK_S)
             if topic not in self._loaded:
-                if _boot_s() - self._began_s > LOAD_MAX_S:
+                if self._boot_s() - self._began_s > LOAD_MAX_S:
                     raise FeedTooOld(f"{topic} was not read to its end within {LOAD_MAX_S:.0f} s")
                 continue
-            asked_s = _boot_s()
+            asked_s = self._boot_s()
             ends = await reader.end_offsets()
             until_s = asked_s + END_CHECK_S
-            while _boot_s() < until_s:
+            while self._boot_s() < until_s:
                 positions = reader.positions()
                 if all(positions[partition] >= end for partition, end in ends.items()):
                     self._fresh_s[topic] = asked_s

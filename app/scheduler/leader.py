@@ -135,7 +135,8 @@ class Leader:
                     for each in items:
                         self._leading.metrics.expired.labels(each.expiry.kind).inc()
             await self._send_settings()
-            if self._restrict() != self._restrictions or any(pool.limited for pool in self._pools):
+            before = self._restrictions
+            if self._restrict() != before or any(pool.limited for pool in self._pools):
                 self._feed.changed.set()
             self._count()
             await asyncio.sleep(DUTY_INTERVAL_S)

@@ -96,11 +96,12 @@ class Scheduler:
                 group.create_task(self._stand_by(executor), name="leadership")
 
     async def _stand_by(self, executor: ThreadPoolExecutor) -> None:
+        # A million rows are kept for good: the collector need not look at them again and again.
+        gc.disable()
         while not self._feed.loaded:
             await asyncio.sleep(LOAD_CHECK_S)
-        # A million rows are kept for good: the collector need not look at them again and again.
-        gc.collect()
         gc.freeze()
+        gc.enable()
         scheduler = self._options.scheduler
         membership = Membership(
             self._options.bootstrap,

@@ -131,7 +131,8 @@ class SchedulerSettings(Section):
     submit_check: bool = True
     """Whether a job that would fit on no empty pool is rejected."""
     fault_stop_before_send: bool = False
-    """For fault tests: a leader stops itself (SIGSTOP) once, after deciding its first leases and before sending them."""
+    """For fault tests: a leader stops itself (SIGSTOP) once, after deciding its first leases and before sending
+    them."""
 
     @model_validator(mode="after")
     def _names_agree(self) -> "SchedulerSettings":

@@ -8,9 +8,11 @@ leaves an agent ends the process, because Faust would count the record as done.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from aiokafka.errors import IllegalStateError
 
 from app.streams.claims import Claims
 from app.streams.ends import Ends
@@ -18,7 +20,6 @@ from app.streams.exits import Exit, leave
 from app.streams.faust_hooks import HookedApp, TableManager
 from app.streams.lock import DirectoryInUseError, DirectoryLock
 from app.streams.metrics import StreamMetrics
-from app.streams.resumption import Resumption
 from app.streams.step import StepLimits
 from app.streams.store import Changelog, Store
 from app.streams.table import TransactionalTable
@@ -58,6 +59,7 @@ class App(HookedApp):
         self.read_committed = read_committed
         self.step_limits = step_limits or StepLimits()
         self.metrics = metrics
+        self.turn = asyncio.Lock()
         self._restore_pause_s = restore_pause_s
         self._transactional: dict[str, list[TransactionalTable]] = {}
         self._ends = Ends(bootstrap)
@@ -79,10 +81,6 @@ class App(HookedApp):
     def bytes_topic(self, name: str) -> Any:
         """A topic whose records are taken as they are; decoding is the agent's, where it cannot lose any."""
         return self.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-
-    def resume(self, topic: str, begin: Callable[[int], Awaitable[int]]) -> None:
-        """Partitions of `topic` are read from the offset that `begin` gives for each: see app.streams.resumption."""
-        self.claims.make_with(topic, lambda source: Resumption(source, begin))
 
     def TransactionalTable(  # noqa: N802  # named like Faust's own App.Table
         self,
@@ -151,7 +149,12 @@ class App(HookedApp):
 
     async def _measure_lag(self) -> None:
         for claim in self._tenures():
-            if claim.sought and (end := self.consumer.highwater(claim.source)) is not None:
+            try:
+                end = self.consumer.highwater(claim.source) if claim.sought else None
+            except (AssertionError, IllegalStateError):
+                # The assignment changed under us.
+                continue
+            if end is not None:
                 claim.metrics.lag.labels(claim.partition).set(max(0, end - claim.next_offset))
 
     def _tenures(self) -> list[Tenure]:
@@ -187,7 +190,7 @@ _FIXED: dict[str, Any] = {
     # Restores take as long as they take; liveness is the heartbeat's.
     "broker_max_poll_interval": 86_400.0,
     "broker_commit_interval": 0.5,
-    "broker_max_poll_records": 500,
+    "broker_max_poll_records": 2_000,
     "consumer_max_fetch_size": 2 << 20,
     "stream_publish_on_commit": False,
 }

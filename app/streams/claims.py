@@ -29,6 +29,9 @@ class Source(NamedTuple):
 class Claim(ABC):
     """One assigned partition. Fetched records carry their claim, so that what comes too late finds it ended."""
 
+    bundled = False
+    """records that are fetched together come as one Faust event (`event.message.records`)"""
+
     def __init__(self, source: Source) -> None:
         self.source = source
         self.ready = False
@@ -87,8 +90,12 @@ class Claim(ABC):
 
     def took(self, event: Any) -> None:
         """An event of the backlog is being worked on."""
-        self.in_hand_records -= 1
-        self.in_hand_bytes -= len(event.message.value or b"")
+        self._moved(event.message, -1)
+
+    def _moved(self, record: Any, count: int) -> None:
+        """So many records like this one came into the hand."""
+        self.in_hand_records += count
+        self.in_hand_bytes += count * len(record.value or b"")
 
     def quarantine(self, why: str) -> None:
         """Nothing of this partition is worked on until somebody looked and restarted; other partitions go on."""

@@ -13,10 +13,12 @@ every exception that leaves an agent, before the supervisor restarts it and the
 - Consumer.perform_seek: the only seek to the group's offsets (Recovery.on_recovery_completed,
 Recovery._resume_streams,
   and getmany while the flow is stopped).
-- Consumer._to_message: called between two _getmany, for records of the first; ConsumerMessage takes more attributes.
-- Consumer._committed_offset: ack() ignores offsets below it; _new_offset() never commits while the lowest
-acknowledged
-  offset is more than 1 above it.
+- Consumer._to_message: called between two _getmany, for records of the first, and the only thing that looks into a
+  record before; ConsumerMessage takes more attributes.
+- Consumer._committed_offset: ack() ignores offsets below it.
+- Consumer._acked, ._acked_index: ack() appends to the one and adds to the other, and nothing else looks into them but
+  _new_offset, which says up to where a partition is committed, and the revocation, which drops them.
+- Consumer._add_gap: called for offsets that did not come, in order to count them as acknowledged.
 - Consumer.seek_wait: also sets _read_offset, below which _drain_messages drops records. -
 ConsumerThread._create_worker_consumer: makes the AIOKafkaConsumer, which reads ._isolation_level when it starts. -
 TableManager._update_channels: the only place that subscribes to changelogs. Not subscribed, they are not assigned,
@@ -56,6 +58,17 @@ class ClaimingApp(Protocol):
 
     @property
     def conf(self) -> Any: ...
+
+
+class Bundle:
+    """Records of one partition that were fetched together. Faust takes 0.2 ms a message whatever is in it, so it
+    gets one message for all of them, which stands at the last one; to Faust the others are a gap, like those of
+    compaction."""
+
+    __slots__ = ("records",)
+
+    def __init__(self, records: list[Any]) -> None:
+        self.records = records
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust has no types
@@ -110,12 +123,26 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust has no types
         }
         for source, some in records.items():
             wanted[source].given(some)
-        return records
+        return {source: [Bundle(some)] if wanted[source].bundled else some for source, some in records.items()}
 
     def _to_message(self, tp: Any, record: Any) -> Any:
-        message = super()._to_message(tp, record)
-        message.claim = self._fetched_for[tp]
+        records = record.records if isinstance(record, Bundle) else [record]
+        message = super()._to_message(tp, records[-1])
+        message.claim, message.records = self._fetched_for[tp], records
         return message
+
+    def _new_offset(self, tp: Any) -> int | None:
+        # Records are acknowledged in order, each after all before it stand where they belong.
+        acked = self._acked[tp]
+        if not acked:
+            return None
+        offset: int = max(acked) + 1
+        acked.clear()
+        self._acked_index[tp].clear()
+        return offset
+
+    async def _add_gap(self, tp: Any, offset_from: int, offset_to: int) -> None:
+        """Offsets in between belong to a bundle, or to what compaction and transactions left out."""
 
 
 class Transport(driver.Transport):  # type: ignore[misc]  # Faust has no types
@@ -124,6 +151,12 @@ class Transport(driver.Transport):  # type: ignore[misc]  # Faust has no types
 
 class TableManager(FaustTableManager):  # type: ignore[misc]  # Faust has no types
     """Registers tables and subscribes to none of their changelogs: each tenure restores its own."""
+
+    async def on_start(self) -> None:
+        """Without Faust's pause of 1 s, in which tables may still be added: all are there."""
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
 
     async def _update_channels(self) -> None:
         self._tables_finalized.set()

@@ -5,8 +5,7 @@ same id knows what became of them.
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 import aiokafka
 
@@ -22,13 +21,10 @@ class TransactionFailedError(RuntimeError):
     """a transaction was not acknowledged: fenced, too slow, or no broker"""
 
 
-class Outgoing(NamedTuple):
-    """A record to be written. value None deletes the key in a compacted topic."""
-
-    topic: str
-    partition: int
-    key: bytes | None
-    value: bytes | None
+Place = tuple[str, int]
+"""topic, partition"""
+KeyValue = tuple[bytes | None, bytes | None]
+"""of a record; value None deletes the key in a compacted topic"""
 
 
 class TransactionalProducer:
@@ -52,10 +48,10 @@ class TransactionalProducer:
         """The fence: ends the open transaction of the former owner, which from now on cannot write."""
         await self._producer.start()
 
-    async def commit(self, outgoing: Sequence[Outgoing]) -> dict[tuple[str, int], int]:
-        """Writes all records in one transaction, in order within each topic partition.
+    async def commit(self, outgoing: Mapping[Place, Sequence[KeyValue]]) -> dict[Place, int]:
+        """Writes all records in one transaction, in order within each topic partition; no place may be empty.
 
-        Returns the offset of the last record per (topic, partition). Raises TransactionFailedError."""
+        Returns the offset of the last record per place. Raises TransactionFailedError."""
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT_S):
                 return await self._commit(outgoing)
@@ -63,14 +59,11 @@ class TransactionalProducer:
             # A cancelled request of the client's own looks like a cancelled task; neither may pass for "try again".
             raise TransactionFailedError(f"{self.transactional_id}: {type(error).__name__}: {error}") from error
 
-    async def _commit(self, outgoing: Sequence[Outgoing]) -> dict[tuple[str, int], int]:
-        grouped: dict[tuple[str, int], list[Outgoing]] = {}
-        for record in outgoing:
-            grouped.setdefault((record.topic, record.partition), []).append(record)
+    async def _commit(self, outgoing: Mapping[Place, Sequence[KeyValue]]) -> dict[Place, int]:
         await self._producer.begin_transaction()
         sent: list[asyncio.Future[aiokafka.structs.RecordMetadata]] = []
-        last: dict[tuple[str, int], tuple[asyncio.Future[aiokafka.structs.RecordMetadata], int]] = {}
-        for place, records in grouped.items():
+        last: dict[Place, tuple[asyncio.Future[aiokafka.structs.RecordMetadata], int]] = {}
+        for place, records in outgoing.items():
             for batch in self._batches(records):
                 count = batch.record_count()
                 acknowledged = await self._producer.send_batch(batch, place[0], partition=place[1])
@@ -81,13 +74,15 @@ class TransactionalProducer:
         await self._producer.commit_transaction()
         return {place: acknowledged.result().offset + count - 1 for place, (acknowledged, count) in last.items()}
 
-    def _batches(self, records: list[Outgoing]) -> list[aiokafka.producer.message_accumulator.BatchBuilder]:
+    def _batches(self, records: Sequence[KeyValue]) -> list[aiokafka.producer.message_accumulator.BatchBuilder]:
         batches = [self._producer.create_batch()]
-        for record in records:
-            if batches[-1].append(key=record.key, value=record.value, timestamp=None) is None:
+        append = batches[-1].append
+        for key, value in records:
+            if append(key=key, value=value, timestamp=None) is None:
                 batches.append(self._producer.create_batch())
-                if batches[-1].append(key=record.key, value=record.value, timestamp=None) is None:
-                    raise ValueError(f"a record of {len(record.value or b'')} bytes does not fit a batch")
+                append = batches[-1].append
+                if append(key=key, value=value, timestamp=None) is None:
+                    raise ValueError(f"a record of {len(value or b'')} bytes does not fit a batch")
         for batch in batches:
             batch.close()
         return batches

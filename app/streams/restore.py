@@ -130,6 +130,8 @@ class Restoration:
                 )
             if _now_ms() - basis_ms > RESTORE_AGE_MAX_MS:
                 return False
+        if self.result.full:
+            store.flush()
         store.write(Writes(stamp_ms=asked_ms))
         return True
 
@@ -170,7 +172,8 @@ class Restoration:
             writes = Writes(applied={changelog.prefix: applied[changelog.topic] for changelog in self._plan.changelogs})
             for changelog in self._plan.changelogs:
                 self._fold(changelog, rows[changelog.topic], dropped[changelog.topic], writes.rows)
-            self._store.write(writes)
+            # A store that begins empty loses nothing that the changelogs do not have.
+            self._store.write(writes, logged=not self.result.full)
         return len(messages)
 
     def _fold(
@@ -191,10 +194,11 @@ class Restoration:
         for key, old in zip(doubtful, self._store.get([prefix + key for key in doubtful]), strict=True):
             if old is not None and (was := entry(key, old)) is not None:
                 writes.append((was, None))
+        add = writes.append
         for key, value in rows.items():
-            writes.append((prefix + key, value))
+            add((prefix + key, value))
             if value is not None and (now := entry(key, value)) is not None:
-                writes.append((now, b""))
+                add((now, b""))
 
     def _ends(self, topic: str) -> tuple[int, int]:
         """First offset and the one behind the last. A new topic or leader answers NOT_LEADER for a moment: ask

@@ -4,9 +4,10 @@ Inputs: the backlog of a tenure. Outputs: records for any topics, changed rows o
 position, committed together; then the same rows in the local store; only then are the commands acknowledged to Faust.
 """
 
+import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -14,11 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from app.domain.rows import PositionRow
 from app.log.codec import encode
 from app.streams.exits import Exit, leave
-from app.streams.producer import Outgoing, TransactionFailedError
+from app.streams.producer import KeyValue, Place, TransactionFailedError
 from app.streams.store import Changelog, Store, Writes
 
 if TYPE_CHECKING:
-    from app.streams.tenure import Tenure
+    from app.streams.tenure import Handed, Tenure
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,8 @@ class StepLimits:
 
     records: int = 500
     bytes: int = 2 << 20
-    items: int = 5_000
-    seconds: float = 0.5
+    items: int = 2_000
+    seconds: float = 0.2
 
 
 class Record(NamedTuple):
@@ -73,21 +74,27 @@ class Step:
     """Taken record by record until it is full; then committed once. As a context manager it quarantines the partition
     when deciding or encoding fails, and ends the process when its commands were forgotten."""
 
-    def __init__(self, tenure: "Tenure", limits: StepLimits) -> None:
+    def __init__(self, tenure: "Tenure", limits: StepLimits, turn: asyncio.Lock) -> None:
         self.tenure = tenure
+        self.turn = turn
+        """to be held while taking and deciding: one processor has one decider, or all steps would take as long as
+        all of them"""
         self.position: PositionRow = tenure.position
         """the partition's position before this step"""
-        self.log_time_ms = tenure.position.log_time_ms
-        self.events: list[Any] = []
-        """Faust events of the records taken"""
+        self.log_time_ms = self._before_ms = tenure.position.log_time_ms
+        self._taken: list[Handed] = []
         self.committed = False
         self._limits = limits
         self._bytes = self._items = 0
-        self._until = time.monotonic() + limits.seconds
+        self._until = 0.0
 
     @property
     def partition(self) -> int:
         return self.tenure.partition
+
+    @property
+    def _source(self) -> str:
+        return f"{self.tenure.source.topic} partition {self.partition}"
 
     @property
     def store(self) -> Store:
@@ -101,7 +108,17 @@ class Step:
     @property
     def empty(self) -> bool:
         """No record was taken, or all were put back."""
-        return not self.events
+        return not self._taken
+
+    @property
+    def last_offset(self) -> int:
+        """Offset of the record taken last; the position's before the first."""
+        return self.position.offset + len(self._taken)
+
+    @property
+    def events(self) -> list[Any]:
+        """Faust events to acknowledge when the step is committed."""
+        return [handed.event for handed in self._taken if handed.event is not None]
 
     @property
     def more_waits(self) -> bool:
@@ -110,36 +127,35 @@ class Step:
 
     def take(self) -> Record | None:
         """The next command; None when there is none or the step is full. Leaves the process at a hole."""
-        limits, tenure = self._limits, self.tenure
+        limits, tenure, now = self._limits, self.tenure, time.monotonic()
+        if not self._taken:
+            self._until = now + limits.seconds
         full = (
-            len(self.events) >= limits.records
+            len(self._taken) >= limits.records
             or self._bytes >= limits.bytes
             or self._items >= limits.items
-            or time.monotonic() >= self._until
+            or now >= self._until
         )
-        if not tenure.backlog or not tenure.live or (full and self.events):
+        if not tenure.backlog or not tenure.live or (full and self._taken):
             return None
-        event = tenure.backlog.popleft()
-        message = event.message
-        due = self.position.offset + 1 + len(self.events)
-        where = f"{message.topic} partition {message.partition}"
-        if message.offset != due:
-            leave(Exit.HOLE, f"hole in {where}: offset {message.offset} where {due} was due")
-        if message.timestamp_type != LOG_APPEND_TIME:
-            leave(Exit.HOLE, f"{where} needs message.timestamp.type=LogAppendTime; run argosy-admin topics apply")
-        tenure.took(event)
-        self.events.append(event)
-        value = message.value or b""
+        handed = tenure.take()
+        record, due = handed.record, self.last_offset + 1
+        if record.offset != due:
+            leave(Exit.HOLE, f"hole in {self._source}: offset {record.offset} where {due} was due")
+        if record.timestamp_type != LOG_APPEND_TIME:
+            leave(
+                Exit.HOLE, f"{self._source} needs message.timestamp.type=LogAppendTime: see argosy-admin topics apply"
+            )
+        self._taken.append(handed)
+        value = record.value or b""
         self._bytes += len(value)
-        timestamp_ms = round(message.timestamp * 1000)
         self._before_ms = self.log_time_ms
-        self.log_time_ms = max(self.log_time_ms, timestamp_ms)
-        return Record(message.offset, message.key or b"", value, timestamp_ms, self.log_time_ms)
+        self.log_time_ms = max(self.log_time_ms, record.timestamp)
+        return Record(record.offset, record.key or b"", value, record.timestamp, self.log_time_ms)
 
     def put_back(self) -> None:
         """The record taken last belongs to a later step."""
-        event = self.events.pop()
-        self.tenure.give_back(event)
+        self.tenure.give_back(self._taken.pop())
         self.log_time_ms = self._before_ms
         self._items = self._limits.items
 
@@ -148,21 +164,24 @@ class Step:
         self._items += items
 
     async def commit(
-        self, sends: Sequence[Outgoing], changes: Sequence[Changes], position_key: bytes, position: PositionRow
+        self,
+        sends: Mapping[Place, Sequence[KeyValue]],
+        changes: Sequence[Changes],
+        position_key: bytes,
+        position: PositionRow,
     ) -> None:
-        """One transaction: `sends`, then the changed rows of each table, in the table given last the position row as
-        the last of all.
+        """One transaction: `sends`, then the changed rows of each table; in the table given last the position row comes
+        after all of them.
 
         Then the local store. An error leaves the process: never a retry by hand."""
-        assert position.offset == self.position.offset + len(self.events), "a step commits the records that it took"
+        assert position.offset == self.last_offset, "a step commits the records that it took"
         tenure, started = self.tenure, time.monotonic()
-        last = position_key, encode(position)
-        outgoing = list(sends)
+        leading = changes[-1]
+        leading.rows.append((position_key, encode(position)))
+        outgoing: dict[Place, Sequence[KeyValue]] = dict(sends)
         for change in changes:
-            topic = change.table.topic
-            outgoing.extend(Outgoing(topic, tenure.partition, key, value) for key, value in change.rows)
-        leading = changes[-1].table
-        outgoing.append(Outgoing(leading.topic, tenure.partition, *last))
+            if change.rows:
+                outgoing[change.table.topic, tenure.partition] = change.rows
         owned_ms = int(time.time() * 1000)
         try:
             offsets = await tenure.producer.commit(outgoing)
@@ -171,30 +190,22 @@ class Step:
         committed = time.monotonic()
         try:
             # After the commit: the store is never ahead of the log.
-            self._write(changes, leading.prefix + last[0], last[1], offsets, owned_ms)
+            self._write(changes, offsets, owned_ms)
         except Exception as error:
             leave(Exit.FAILED, f"partition {tenure.partition}: the local store failed: {error}", error)
         tenure.position = position
         self.committed = True
-        tenure.metrics.committed(tenure.partition, len(self.events), committed - started, position.offset)
+        tenure.metrics.committed(tenure.partition, len(self._taken), committed - started, position.offset)
 
-    def _write(
-        self,
-        changes: Sequence[Changes],
-        position_key: bytes,
-        position: bytes,
-        offsets: dict[tuple[str, int], int],
-        owned_ms: int,
-    ) -> None:
+    def _write(self, changes: Sequence[Changes], offsets: dict[Place, int], owned_ms: int) -> None:
         writes = Writes(stamp_ms=owned_ms)
         for change in changes:
             prefix = change.table.prefix
-            writes.rows.extend((prefix + key, value) for key, value in change.rows)
-            writes.rows.extend(change.entries)
+            writes.rows += [(prefix + key, value) for key, value in change.rows]
+            writes.rows += change.entries
             offset = offsets.get((change.table.topic, self.tenure.partition))
             if offset is not None:
                 writes.applied[prefix] = offset
-        writes.rows.append((position_key, position))
         self.store.write(writes)
 
     async def __aenter__(self) -> Self:
@@ -204,13 +215,13 @@ class Step:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         if isinstance(error, Exception):
-            at = self.position.offset + max(1, len(self.events))
+            at = max(self.last_offset, self.position.offset + 1)
             log.error("partition %d is quarantined at command %d", self.partition, at, exc_info=error)
             self.tenure.quarantine(f"command {at}: {type(error).__name__}: {error}")
             return True
         if error is None and not self.empty and not self.committed:
             leave(
                 Exit.UNCOMMITTED,
-                f"partition {self.partition}: {len(self.events)} commands were taken and not committed",
+                f"partition {self.partition}: {len(self._taken)} commands were taken and not committed",
             )
         return False

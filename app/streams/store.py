@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch
+from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch, WriteOptions
 
 _APPLIED = b"\0a"
 """+ prefix of the table: offset of the last changelog record that the store holds"""
@@ -22,8 +22,14 @@ _TOPIC = b"\0t"
 """+ prefix of the table: Kafka topic id of its changelog"""
 _INT = struct.Struct(">q")
 
-BLOCK_CACHE_BYTES = 32 << 20
-WRITE_BUFFER_BYTES = 16 << 20
+_NOT_LOGGED = WriteOptions()
+_NOT_LOGGED.disable_wal = True
+
+BLOCK_CACHE_BYTES = 128 << 20
+"""of all stores of the process together"""
+WRITE_BUFFER_BYTES = 8 << 20
+"""of one store; two may be full"""
+_BLOCKS = Cache(BLOCK_CACHE_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +63,7 @@ class Store:
     def _open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         options, blocks = Options(raw_mode=True), BlockBasedOptions()
-        blocks.set_block_cache(Cache(BLOCK_CACHE_BYTES))
+        blocks.set_block_cache(_BLOCKS)
         blocks.set_bloom_filter(10, False)
         options.create_if_missing(True)
         options.set_write_buffer_size(WRITE_BUFFER_BYTES)
@@ -83,8 +89,10 @@ class Store:
                 return
             yield key, value
 
-    def write(self, writes: Writes) -> None:
-        """All of it or nothing, also when the process is killed in the middle."""
+    def write(self, writes: Writes, *, logged: bool = True) -> None:
+        """All of it or nothing, also when the process is killed in the middle.
+
+        Not logged: a kill may take the latest of these writes back; `flush` comes before the next logged one."""
         batch = WriteBatch(raw_mode=True)
         put, delete = batch.put, batch.delete
         for key, value in writes.rows:
@@ -96,7 +104,11 @@ class Store:
             put(_APPLIED + prefix, _INT.pack(offset))
         if writes.stamp_ms is not None:
             put(_STAMP, _INT.pack(writes.stamp_ms))
-        self._db.write(batch)
+        self._db.write(batch, None if logged else _NOT_LOGGED)
+
+    def flush(self) -> None:
+        """What was written without the log stands on disk."""
+        self._db.flush()
 
     def applied(self, prefix: bytes) -> int:
         """Offset of the last record of this table's changelog that the store holds; -1 = none."""

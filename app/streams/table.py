@@ -62,7 +62,7 @@ class TransactionalTable(HookedTable):
         limits: StepLimits = self.app.step_limits
         async for claim in turns(stream):
             assert isinstance(claim, Tenure)
-            step = Step(claim, limits)
+            step = Step(claim, limits, self.app.turn)
             claim.idle.clear()
             try:
                 yield step

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.domain.rows import PositionRow
 from app.domain.state import FIRST_POSITION
@@ -23,7 +23,7 @@ from app.streams.claims import GRACE_S, Claim, Source
 from app.streams.exits import Exit, leave
 from app.streams.metrics import StreamMetrics
 from app.streams.producer import TransactionalProducer
-from app.streams.restore import STORE_AGE_MAX_MS, CommandsMissingError, Restoration, RestorePlan
+from app.streams.restore import CommandsMissingError, Restoration, Restored, RestorePlan
 from app.streams.store import Changelog, Store, Writes
 
 log = logging.getLogger(__name__)
@@ -50,8 +50,18 @@ class TenurePlan:
     restore_pause_s: float = 0.0
 
 
+class Handed(NamedTuple):
+    """A record (aiokafka's ConsumerRecord) and, with the last one of those that came together, the Faust event to
+    acknowledge."""
+
+    record: Any
+    event: Any
+
+
 class Tenure(Claim):
     """Begins with its construction (in a running event loop); ready when restored."""
+
+    bundled = True
 
     def __init__(self, source: Source, plan: TenurePlan) -> None:
         super().__init__(source)
@@ -62,6 +72,7 @@ class Tenure(Claim):
         self._plan = plan
         self._ending = threading.Event()
         self._opened = False
+        self._restored = Restored()
         self.producer = self._make_producer()
         self._beginning = asyncio.create_task(self._begin())
 
@@ -73,11 +84,22 @@ class Tenure(Claim):
     def changelogs(self) -> tuple[Changelog, ...]:
         return self._plan.changelogs
 
-    def give_back(self, event: Any) -> None:
-        """Undoes `took`."""
-        self.backlog.appendleft(event)
-        self.in_hand_records += 1
-        self.in_hand_bytes += len(event.message.value or b"")
+    def received(self, event: Any) -> None:
+        if self.live:
+            *some, last = event.message.records
+            self.backlog.extend(Handed(record, None) for record in some)
+            self.backlog.append(Handed(last, event))
+
+    def take(self) -> "Handed":
+        """The next record of the backlog, to be worked on."""
+        handed: Handed = self.backlog.popleft()
+        self._moved(handed.record, -1)
+        return handed
+
+    def give_back(self, handed: "Handed") -> None:
+        """Undoes `take`."""
+        self.backlog.appendleft(handed)
+        self._moved(handed.record, 1)
 
     def quarantine(self, why: str) -> None:
         super().quarantine(why)
@@ -94,8 +116,7 @@ class Tenure(Claim):
             # Behind our last record stands at most the marker of its transaction.
             if ends[changelog.topic] > self.store.applied(changelog.prefix) + 2:
                 return
-        if asked_ms - self.store.stamp_ms <= STORE_AGE_MAX_MS:
-            self.store.write(Writes(stamp_ms=asked_ms))
+        self.store.write(Writes(stamp_ms=asked_ms))
 
     async def end(self) -> None:
         """No new step from now on; the one that runs may finish; then neither producer nor store is touched any

@@ -33,6 +33,8 @@ IN_HAND_BYTES_MAX = 48 << 20
 HAUL_RECORDS_MAX = 5_000
 BYTES_PER_EVENT = 200
 TOUCH_EVERY_S = 60.0
+NOT_BEGUN = 0
+NEVER_S = 10.0 * 365 * 24 * 3600
 
 
 class ViewWriting(Protocol):
@@ -74,8 +76,9 @@ class ViewClaim(Resumption):
     """A partition of the view's topic; all of a process share one bound on what is in hand."""
 
     def __init__(self, source: Source, begin: Callable[[int], Awaitable[int]], stock: "Stock") -> None:
-        super().__init__(source, begin)
+        self._over = asyncio.Event()
         self._stock = stock
+        super().__init__(source, lambda partition: self._begin_unless_over(begin, partition))
 
     @property
     def hungry(self) -> bool:
@@ -85,7 +88,20 @@ class ViewClaim(Resumption):
         super().given(records)
         self._stock.bytes_in_hand += sum(len(record.value or b"") for record in records)
 
+    async def _begin_unless_over(self, begin: Callable[[int], Awaitable[int]], partition: int) -> int:
+        """The database may be away for long; giving the partition up must not wait for it."""
+        beginning = asyncio.ensure_future(begin(partition))
+        over = asyncio.create_task(self._over.wait())
+        await asyncio.wait({beginning, over}, return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+        if beginning.done():
+            return beginning.result()
+        beginning.cancel()
+        await asyncio.gather(beginning, return_exceptions=True)
+        return NOT_BEGUN
+
     async def end(self) -> None:
+        self._over.set()
         await super().end()
         # What was given to Faust and not taken into a haul comes to nobody any more.
         self._stock.bytes_in_hand -= self.in_hand_bytes
@@ -193,6 +209,10 @@ def make_app(options: ViewOptions, writing: ViewWriting, stock: Stock) -> App:
         topic_ids=options.topic_ids,
         read_committed=True,
         session_timeout_s=options.session_timeout_s,
+        # Faust holds a partition that ends with a transaction's marker, or an app that stands before a record, for
+        # stuck, and says so every second; readiness and the lag are ours to tell.
+        broker_commit_livelock_soft_timeout=NEVER_S,
+        stream_processing_timeout=NEVER_S,
     )
     app.claims.make_with(writing.topic, lambda source: ViewClaim(source, writing.begin, stock))
 
@@ -204,7 +224,10 @@ def make_app(options: ViewOptions, writing: ViewWriting, stock: Stock) -> App:
     @app.timer(TOUCH_EVERY_S, name="touch")  # type: ignore[untyped-decorator]  # Faust has no types
     async def touch() -> None:
         if app.claims.assigned and not app.troubles():
-            await writing.touch()
+            try:
+                await writing.touch()
+            except Exception as error:
+                leave(Exit.FAILED, f"app {writing.app}: {error}", error)
 
     return app
 

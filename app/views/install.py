@@ -1,7 +1,7 @@
 """Installing a view: its tables, indexes and weekly partitions, its row in the registry, and the stable SQL views.
 
 Inputs: a database URL, views. Owner of the tables `<view>_v<version>...`, the SQL views `<view>...` and view_registry.
-All of it is repeatable, and one process after the other does it.
+One process after the other does it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,10 +15,12 @@ from app.views.view import WEEK_MS, View, Weekly, week_of
 
 WEEKS_AHEAD = 2
 
+# Whether a version of a view is installed.
+KNOWN = "SELECT 1 FROM view_registry WHERE view = :view AND version = :version"
 REGISTER = """
 INSERT INTO view_registry (view, version, app, topic, active)
 VALUES (:view, :version, :app, :topic, NOT EXISTS (SELECT 1 FROM view_registry WHERE view = :view AND active))
-ON CONFLICT (view, version) DO UPDATE SET app = excluded.app, topic = excluded.topic RETURNING active
+RETURNING active
 """
 # The weekly partitions of a table.
 PARTITIONS = """
@@ -28,9 +30,13 @@ WHERE p.relname = :parent
 
 
 async def install(url: str, views: Sequence[View], *, indexes: bool = True) -> None:
-    """Creates what is missing; the first version of a view is in force at once. Raises Unavailable, DatabaseError."""
+    """Creates a view that is not there yet, all of it or nothing; its first version is in force at once. What is there
+    is not touched: definitions take locks that would make its readers wait. Raises Unavailable, DatabaseError."""
     async with definitions(url) as connection:
         for view in views:
+            key = {"view": view.name, "version": view.version}
+            if (await connection.execute(text(KNOWN), key)).first() is not None:
+                continue
             await connection.run_sync(view.metadata.create_all)
             for statement in (*view.ddl, *(view.indexes if indexes else ())):
                 await connection.exec_driver_sql(statement)

@@ -9,16 +9,20 @@ import logging
 import threading
 import time
 from asyncio import FIRST_COMPLETED
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
-from app.db.errors import DatabaseError, DataRefused, PositionMoved, Unavailable
+from app.db.errors import DatabaseError, PositionMoved, Unavailable
+from app.db.migrations import check_migrated
 from app.domain.events import EventsRecord
-from app.views.install import create_weeks
+from app.domain.rows import POSITION_KEY
+from app.views.install import install
 from app.views.metrics import ViewMetrics
-from app.views.source import Cut, PoisonRecord, RawRecord, Saved, Source, source_of
+from app.views.planned import Before, Haul, Planned
+from app.views.source import Cut, PoisonRecord, RawRecord, Source, first_bytes, source_of
 from app.views.view import Batch, SourceRecord, View, week_of
+from app.views.weeks import Weeks
 from app.views.writer import NOTHING, Stand, ViewWrite, Writer
 
 log = logging.getLogger(__name__)
@@ -27,40 +31,13 @@ RETRY_FIRST_S = 0.1
 RETRY_MAX_S = 5.0
 STALE_AFTER_S = 7 * 60.0
 """a reader of a compacted topic that stood still this long may have missed deletions: it reads the topic anew"""
-TOUCH_EVERY_S = 60.0
+KEEP_WEEKS_EVERY_S = 3600.0
+
+T = TypeVar("T")
 
 
-class Haul(Protocol):
-    """Records of partitions that this process owns at the moment."""
-
-    records: Sequence[RawRecord]
-
-    def live(self) -> bool:
-        """Whether they may still be written: the partitions have not been taken away."""
-
-    def done(self, written: bool) -> None:
-        """They stand in the database, or they will not be written by this process."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
-    """Where source and views were, in some partitions."""
-
-    saved: Saved
-    stands: dict[str, dict[int, Stand]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """What a batch writes, and how to go back before it."""
-
-    writes: tuple[ViewWrite, ...]
-    before: Before
-    weeks: frozenset[int]
-    records: int
-    events: int
-    positions: dict[int, int]
-    log_time_ms: int
+class StoodStill(Exception):
+    """a reader of a compacted topic could not write for so long that it must start anew"""
 
 
 class ViewRunner:
@@ -73,6 +50,7 @@ class ViewRunner:
         *,
         metrics: ViewMetrics | None = None,
         read_all: Callable[[int], AsyncIterator[Sequence[RawRecord]]] | None = None,
+        topic_id: str = "",
         indexes: bool = True,
     ) -> None:
         apps, topics = {view.app_name for view in views}, {view.topic for view in views}
@@ -91,9 +69,14 @@ class ViewRunner:
         self._read_all = read_all
         self._source: Source = source_of(self.topic, b"".join(view.keys for view in views))
         self._stands: dict[str, dict[int, Stand]] = {view.name: {} for view in views}
-        self._weeks: set[int] = set()
+        self._weeks = Weeks(url, self.views, indexes=indexes)
         self._waiting_since: float | None = None
+        self._young_at_s = time.monotonic()
         self._planning = threading.Lock()
+        self._topic_id = topic_id
+        self._preparing = asyncio.Lock()
+        self._prepared = False
+        self._weeks_kept = -KEEP_WEEKS_EVERY_S
 
     def troubles(self) -> list[str]:
         """Why this app is not ready, one line each."""
@@ -103,7 +86,13 @@ class ViewRunner:
         return found
 
     async def begin(self, partition: int) -> int:
-        """The offset at which a partition that was given to this process goes on. Waits for Postgres."""
+        """The offset at which a partition that was given to this process goes on. Waits for Postgres.
+
+        Raises NotMigrated, and PositionMoved when the database was filled from another log."""
+        async with self._preparing:
+            if not self._prepared:
+                await self._patiently(self._prepare)
+                self._prepared = True
         found = {view.name: (await self._read(view)).get(partition, (Stand(), 0.0)) for view in self.views}
         self.adopt(partition, {name: stand for name, (stand, _) in found.items()})
         stale = any(age_s > STALE_AFTER_S or stand.source_offset == NOTHING for stand, age_s in found.values())
@@ -122,31 +111,40 @@ class ViewRunner:
         self._source.reset(partition, min(stands.values(), key=lambda stand: stand.source_offset))
 
     async def touch(self) -> None:
-        """Every minute: a compacted topic that brings nothing is not one that stands still."""
+        """Every minute: a compacted topic that brings nothing is not one that stands still; weeks come and go."""
+        if time.monotonic() - self._weeks_kept > KEEP_WEEKS_EVERY_S:
+            self._weeks_kept = time.monotonic()
+            try:
+                await self._weeks.create_ahead()
+                await self._weeks.drop_behind(self._log_time_ms)
+            except DatabaseError as error:
+                log.warning("app %s: weekly partitions are as they were: %s", self.app, error)
         if self._source.compacted and self.trouble is None:
             for view in self.views:
                 try:
+                    self._check_young()
                     await self.writer.touch(view)
+                    self._young_at_s = time.monotonic()
                 except DatabaseError as error:
                     log.warning("view %s is not stamped: %s", view.name, error)
 
     async def run(self, hauls: AsyncIterator[Haul]) -> None:
-        """Until the source ends. Raises PositionMoved, or what is nobody's fault but ours."""
-        coming: asyncio.Future[Haul | None] = asyncio.ensure_future(anext(hauls, None))
+        """Until the source ends or the app stands before a record. Raises PositionMoved, StoodStill: start again."""
+        coming: asyncio.Future[Haul | None] | None = None
         writing: asyncio.Task[bool] | None = None
         last: tuple[Haul, Planned] | None = None
-        while True:
+        while self.trouble is None:
+            if coming is None:
+                coming = asyncio.ensure_future(anext(hauls, None))
             waited: set[asyncio.Future[Any]] = {coming} if writing is None else {coming, writing}
             await asyncio.wait(waited, return_when=FIRST_COMPLETED)
-            haul = None
+            haul, ended = None, False
             if coming.done():
-                haul = coming.result()
-                if haul is None:
-                    break
-                coming = asyncio.ensure_future(anext(hauls, None))
+                haul, coming = coming.result(), None
+                ended = haul is None
             planned = await self._planned(haul) if haul is not None else None
             refused: list[Haul] = []
-            if writing is not None and last is not None and (haul is not None or writing.done()):
+            if writing is not None and last is not None:
                 if not await writing:
                     # What was planned behind a batch that was not written is void.
                     self.rewind(last[1])
@@ -157,9 +155,11 @@ class ViewRunner:
                 writing = asyncio.create_task(self._write_haul(haul, planned))
             elif refused or haul is not None:
                 await self._carefully([*refused, *([haul] if haul is not None else [])])
-        if writing is not None and last is not None and not await writing:
-            self.rewind(last[1])
-            await self._carefully([last[0]])
+            if ended:
+                return
+        # It stands before a record that it cannot take: what is on its way is given back.
+        if coming is not None and not coming.cancel() and (left := coming.result()) is not None:
+            left.done(False)
 
     def plan(self, raw: Sequence[RawRecord], anew: frozenset[int] = frozenset()) -> Planned:
         """Decodes and plans; moves on in memory only. Raises PoisonRecord, or what a view raises; then nothing
@@ -177,7 +177,7 @@ class ViewRunner:
         return Planned(
             writes=tuple(write for write in writes if write.moves),
             before=before,
-            weeks=frozenset(week_of(record.log_time_ms) for record in cut.records if self._weekly),
+            weeks=frozenset(week_of(record.log_time_ms) for record in cut.records),
             records=len(cut.records),
             events=sum(_events(record) for record in cut.records),
             positions={partition: stand.position for partition, stand in cut.stands.items()},
@@ -189,17 +189,19 @@ class ViewRunner:
         self._restore(planned.before)
 
     async def write(self, planned: Planned, live: Callable[[], bool] = lambda: True) -> bool:
-        """Writes, as often as it takes. False: it is not ours to write any more. Raises DataRefused, PositionMoved."""
+        """Writes, as often as it takes. False: it is not ours to write any more. Raises PositionMoved, StoodStill, and
+        DatabaseError when Postgres does not take it."""
         if not planned.writes:
             return True
         began = time.perf_counter()
         doubtful = False
         delay_s = RETRY_FIRST_S
         while live():
+            self._check_young()
             try:
                 if doubtful and await self._stands_already(planned):
                     break
-                await self._ensure_weeks(planned.weeks)
+                await self._weeks.create(planned.weeks)
                 await self.writer.write(planned.writes)
                 break
             except Unavailable as error:
@@ -210,9 +212,14 @@ class ViewRunner:
         else:
             return False
         self._waiting_since = None
+        self._young_at_s = time.monotonic()
         self.metrics.write_s.observe(time.perf_counter() - began)
         self.metrics.committed(planned.records, planned.events, planned.positions, planned.log_time_ms)
         return True
+
+    @property
+    def _log_time_ms(self) -> int:
+        return max((stand.log_time_ms for of in self._stands.values() for stand in of.values()), default=0)
 
     def _save(self, partitions: set[int]) -> Before:
         stands = {name: {p: of[p] for p in partitions if p in of} for name, of in self._stands.items()}
@@ -225,8 +232,6 @@ class ViewRunner:
             self._stands[name].update(stands)
 
     async def _planned(self, haul: Haul) -> Planned | None:
-        if self.trouble is not None:
-            return None
         try:
             return await asyncio.to_thread(self.plan, haul.records)
         except Exception as error:
@@ -249,7 +254,7 @@ class ViewRunner:
         return ViewWrite(view=view, operations=operations, moves=moves)
 
     def _wants(self, view: View, record: SourceRecord, stands: dict[int, Stand], anew: frozenset[int]) -> bool:
-        if view.keys and record.key[0] not in view.keys:
+        if view.keys and record.key[:1] not in first_bytes(view.keys):
             return False
         return record.partition in anew or record.offset > stands.get(record.partition, Stand()).source_offset
 
@@ -257,7 +262,10 @@ class ViewRunner:
         """True: written or not ours any more; False: its data were refused."""
         try:
             haul.done(await self.write(planned, haul.live))
-        except DataRefused as error:
+        except (PositionMoved, Unavailable):
+            haul.done(False)
+            raise
+        except DatabaseError as error:
             log.warning("a batch of app %s is taken record by record: %s", self.app, error)
             return False
         except BaseException:
@@ -274,7 +282,7 @@ class ViewRunner:
                 try:
                     planned = self.plan([raw])
                     await self.write(planned, haul.live)
-                except (PositionMoved, Unavailable):
+                except (PositionMoved, StoodStill, Unavailable):
                     raise
                 except Exception as error:
                     self._stop(raw, error)
@@ -294,16 +302,22 @@ class ViewRunner:
         if self._read_all is None:
             raise RuntimeError(f"{self.topic} is compacted: it must be possible to read it anew")
         raw: list[RawRecord] = []
-        wanted = {key for view in self.views for key in view.keys}
+        wanted = first_bytes(b"".join(view.keys for view in self.views) + POSITION_KEY[:1])
         async for some in self._read_all(partition):
             # The last position row is the one that counts; rows of other kinds need not be kept in memory.
-            raw += [one for one in some if not wanted or one.key[:1] == b"\0" or one.key[0] in wanted]
+            raw += [one for one in some if len(wanted) == 1 or (one.key or b"")[:1] in wanted]
         self._source.reset(partition, Stand())
         planned = await asyncio.to_thread(self.plan, raw, frozenset((partition,)))
         await self.write(planned)
         # Rows behind the last position row come again.
         self._source.reset(partition, self._source.stand(partition))
         log.info("%s partition %d was read anew: %d records", self.topic, partition, planned.records)
+
+    def _check_young(self) -> None:
+        """Raises StoodStill when this process may have missed what was deleted from its compacted topic."""
+        still_s = time.monotonic() - self._young_at_s
+        if self._source.compacted and still_s > STALE_AFTER_S:
+            raise StoodStill(f"app {self.app} wrote nothing for {still_s:.0f} s: {self.topic} must be read anew")
 
     async def _stands_already(self, planned: Planned) -> bool:
         """Whether a write of which the answer was lost has happened."""
@@ -314,20 +328,23 @@ class ViewRunner:
                     return False
         return True
 
-    @property
-    def _weekly(self) -> bool:
-        return any(view.weekly for view in self.views)
-
-    async def _ensure_weeks(self, weeks: frozenset[int]) -> None:
-        if not weeks <= self._weeks:
-            await create_weeks(self._url, self.views, weeks, indexes=self._indexes)
-            self._weeks |= weeks
+    async def _prepare(self) -> None:
+        """Tables, partitions of this week and the next ones, the log's identity."""
+        await check_migrated(self._url)
+        await install(self._url, self.views, indexes=self._indexes)
+        if self._topic_id:
+            await self.writer.identify(self.topic, self._topic_id)
+        await self._weeks.create_ahead()
 
     async def _read(self, view: View) -> dict[int, tuple[Stand, float]]:
+        return await self._patiently(lambda: self.writer.read(view))
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Asks the database until it answers."""
         delay_s = RETRY_FIRST_S
         while True:
             try:
-                found = await self.writer.read(view)
+                found = await ask()
                 self._waiting_since = None
                 return found
             except Unavailable as error:

@@ -12,19 +12,12 @@ from typing import NamedTuple
 from app.domain.events import EventsRecord
 from app.domain.rows import POSITION_KEY, PositionRow
 from app.log.codec import decode, decode_as
+from app.log.reader import Record as RawRecord
 from app.log.topics import EVENTS, STATE
 from app.views.view import SourceRecord
 from app.views.writer import Stand
 
-
-class RawRecord(NamedTuple):
-    """A record as the broker gave it. value empty = a tombstone (compacted topics)."""
-
-    partition: int
-    offset: int
-    key: bytes
-    value: bytes
-    timestamp_ms: int
+__all__ = ["Cut", "EventsSource", "PlainSource", "PoisonRecord", "RawRecord", "Source", "StateSource", "source_of"]
 
 
 class PoisonRecord(Exception):
@@ -97,7 +90,9 @@ class PlainSource(Source):
 
     def _take(self, raw: RawRecord, records: list[SourceRecord], moved: dict[int, Stand]) -> None:
         stand = self.stand(raw.partition)
-        records.append(SourceRecord(raw.partition, raw.offset, raw.key, decode(raw.value), raw.timestamp_ms))
+        records.append(
+            SourceRecord(raw.partition, raw.offset, raw.key or b"", decode(raw.value or b""), raw.timestamp_ms)
+        )
         self._stands[raw.partition] = moved[raw.partition] = Stand(
             position=raw.offset,
             source_offset=raw.offset,
@@ -110,7 +105,7 @@ class EventsSource(Source):
     """argosy.events. Commands have contiguous offsets, and each yields at least one record, the last of them marked."""
 
     def _take(self, raw: RawRecord, records: list[SourceRecord], moved: dict[int, Stand]) -> None:
-        value = decode_as(EventsRecord, raw.value)
+        value = decode_as(EventsRecord, raw.value or b"")
         stand = self.stand(raw.partition)
         if stand.first_offset < 0:
             # The log's beginning, as far as it is kept: perhaps the middle of a command.
@@ -123,7 +118,7 @@ class EventsSource(Source):
                 f"a hole in the log: command {stand.position + 1} from event {stand.next_ordinal} on was expected, "
                 f"command {value.offset} from event {value.first_ordinal} on came",
             )
-        records.append(SourceRecord(raw.partition, raw.offset, raw.key, value, value.log_time_ms))
+        records.append(SourceRecord(raw.partition, raw.offset, raw.key or b"", value, value.log_time_ms))
         self._stands[raw.partition] = moved[raw.partition] = Stand(
             position=value.offset if value.last else stand.position,
             next_ordinal=0 if value.last else value.first_ordinal + value.count,
@@ -141,6 +136,7 @@ class StateSource(Source):
     def __init__(self, keys: bytes) -> None:
         super().__init__()
         self._keys = keys
+        self._wanted = first_bytes(keys)
         self._waiting: dict[int, list[SourceRecord]] = {}
 
     def reset(self, partition: int, stand: Stand) -> None:
@@ -156,8 +152,9 @@ class StateSource(Source):
         self._waiting.update(saved.waiting)
 
     def _take(self, raw: RawRecord, records: list[SourceRecord], moved: dict[int, Stand]) -> None:
-        if raw.key == POSITION_KEY:
-            row = decode_as(PositionRow, raw.value)
+        key = raw.key or b""
+        if key == POSITION_KEY:
+            row = decode_as(PositionRow, raw.value or b"")
             waiting = self._waiting.pop(raw.partition, [])
             for record in waiting:
                 record.log_time_ms = row.log_time_ms
@@ -169,9 +166,9 @@ class StateSource(Source):
                 first_offset=row.offset if stand.first_offset < 0 else stand.first_offset,
                 log_time_ms=row.log_time_ms,
             )
-        elif not self._keys or raw.key[0] in self._keys:
+        elif not self._keys or key[:1] in self._wanted:
             value = decode(raw.value) if raw.value else None
-            record = SourceRecord(raw.partition, raw.offset, raw.key, value, raw.timestamp_ms)
+            record = SourceRecord(raw.partition, raw.offset, key, value, raw.timestamp_ms)
             self._waiting.setdefault(raw.partition, []).append(record)
 
 
@@ -182,3 +179,8 @@ def source_of(topic: str, keys: bytes) -> Source:
     if topic == STATE:
         return StateSource(keys)
     return PlainSource()
+
+
+def first_bytes(keys: bytes) -> frozenset[bytes]:
+    """Each first byte of keys as bytes: an empty key has none."""
+    return frozenset(bytes((byte,)) for byte in keys)

@@ -135,8 +135,8 @@ class View:
     """A view. app: views of one app share a process and its transactions (by default the view's own name).
 
     keys: first bytes of the keys that it wants (compacted topics; empty = all). ddl: statements after the tables,
-    indexes: after that, or last in a rebuild; session: statements for each connection that writes. All of them must be
-    repeatable (IF NOT EXISTS)."""
+    indexes: after those, or last in a rebuild; both run once, when the version is installed, so changing them is a new
+    version. session: statements for each connection that writes (repeatable)."""
 
     name: str
     version: int
@@ -153,6 +153,8 @@ class View:
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise ValueError(f"view {self.name!r}: a name is a-z, 0-9 and _, at most 30, beginning with a letter")
+        if not NAME.fullmatch(self.app_name):
+            raise ValueError(f"view {self.name}: its app {self.app!r} must be named like a view")
         if self.version < 1:
             raise ValueError(f"view {self.name}: versions begin at 1")
         for table in self.metadata.tables:

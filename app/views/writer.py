@@ -19,6 +19,7 @@ from app.views.view import Copy, Delete, Execute, Insert, Intern, Operation, Ups
 
 INTERNED_MAX = 500_000
 STATEMENT_TIMEOUT_MS = 120_000
+COPY_PIECE_BYTES = 256 << 10
 NOTHING = -1
 """the source offset of a partition of which nothing is written"""
 
@@ -188,7 +189,8 @@ class Writer:
     async def _run(self, connection: RawConnection, operation: Operation) -> None:
         match operation:
             case Execute():
-                await connection.execute(operation.statement, *operation.arguments)
+                # Not `execute`: without arguments that would parse and plan the statement each time.
+                await connection.fetch(operation.statement, *operation.arguments)
             case Copy():
                 await connection.copy_to_table(
                     operation.table, source=_source(operation.body), columns=operation.columns, format="binary"
@@ -244,4 +246,6 @@ def _count(tag: str) -> int:
 
 
 async def _source(body: bytes) -> AsyncIterator[bytes]:
-    yield body
+    """In pieces, so that the server reads the first while the next is on its way."""
+    for at in range(0, len(body), COPY_PIECE_BYTES):
+        yield body[at : at + COPY_PIECE_BYTES]

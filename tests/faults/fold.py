@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from app.domain.commands import ReportRuns
+from app.domain.commands import Command, ReportRuns
 from app.domain.errors import ErrorCode
 from app.domain.memory import MemoryState
 from app.domain.records import records_of, undecided
@@ -86,6 +86,7 @@ class Fold:
         try:
             command = decode(record.value or b"")
             name, code = type(command).__name__, ErrorCode.INTERNAL
+            assert isinstance(command, Command)
             decision = decide_or_raise(overlay, command, self.partition, self.offset, self.log_time_ms)
         except Undecodable as error:
             self._refuse(name, code, str(error), "UNDECODABLE")

@@ -7,19 +7,19 @@ import random
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from confluent_kafka import Producer
 
-from app.admin.processes import free_port
+from app.admin.processes import Child, free_port, spawn
 from app.domain.clusters import DeadLetter
+from app.domain.limits import RECORD_BYTES_MAX
 from app.domain.rows import POSITION_KEY
 from app.log.codec import decode, encode
 from app.log.topics import CLIENT_IDS, COMMANDS, DEAD_LETTERS, EVENTS, STATE, apply_topics, load_topics
@@ -30,6 +30,8 @@ from tests.faults.load import Load
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
 SESSION_S = 6.0
+WAIT_S = 120.0
+"""for what takes seconds on an idle machine"""
 POINTS = ("deciding", "sending", "committing", "committed", "stored")
 
 
@@ -40,7 +42,7 @@ class Worker:
         self.name, self.directory = name, directory
         self._bootstrap = bootstrap
         self._port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Child | None = None
         (directory / "faults").mkdir(parents=True)
 
     def start(self, *, mutation: str = "", restore_pause_s: float = 0.0) -> None:
@@ -54,13 +56,13 @@ class Worker:
             "restore_pause_s": restore_pause_s,
             "mutation": mutation,
         }
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.queue_worker", json.dumps(options)],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=ROOT,
-            )
+        self._process = spawn(
+            self.name,
+            [sys.executable, "-m", "tests.faults.queue_worker", json.dumps(options)],
+            log=self.log,
+            environment={**os.environ, "PYTHONPATH": str(ROOT)},
+            die_with_parent=True,
+        )
 
     @property
     def log(self) -> Path:
@@ -71,12 +73,12 @@ class Worker:
         return self.directory / "stores"
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> Child:
         assert self._process is not None
         return self._process
 
     def exit_code(self) -> int | None:
-        return self.process.poll()
+        return self.process.exit_code()
 
     def ask(self, fault: str, content: str = "") -> None:
         (self.directory / "faults" / f"{fault}-done").unlink(missing_ok=True)
@@ -86,12 +88,23 @@ class Worker:
         return (self.directory / "faults" / f"{fault}-done").exists()
 
     def ready(self) -> bool:
-        return self._get("/readyz") is not None
+        return self._get("/readyz") == "ready\n"
 
     def owned(self) -> int:
         """How many partitions it owns and has restored."""
         metrics = self._get("/metrics") or ""
         return sum(int(float(value)) for value in re.findall(r"^argosy_queue_tenure\{.*\} (.*)$", metrics, re.M))
+
+    def position(self, partition: int) -> int:
+        """Offset of the last command that it decided since its start; -1 = none."""
+        found = re.search(
+            rf'^argosy_queue_position\{{partition="{partition}"\}} (.*)$', self._get("/metrics") or "", re.M
+        )
+        return int(float(found[1])) if found else -1
+
+    def reasons(self) -> str:
+        """Why it is not ready."""
+        return self._get("/readyz") or ""
 
     def owns(self, partitions: int) -> bool:
         assert self.exit_code() is None, f"{self.name} exited by itself with {self.exit_code()}; see {self.log}"
@@ -99,7 +112,6 @@ class Worker:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait()
 
     def pause(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
@@ -109,18 +121,19 @@ class Worker:
 
     def stop(self) -> None:
         """Orderly; the session of a static member goes on until it times out."""
-        self.process.terminate()
-        assert self.process.wait(20) == 0, f"{self.name}: {self.log.read_text()[-2000:]}"
+        assert self.process.stop(deadline_s=30), f"{self.name} did not stop: {self.log.read_text()[-2000:]}"
+        assert self.exit_code() == 0, f"{self.name}: {self.log.read_text()[-2000:]}"
 
     def close(self) -> None:
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self._process.exit_code() is None:
             self._process.kill()
-            self._process.wait()
 
     def _get(self, path: str) -> str | None:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
                 return bytes(answer.read()).decode()
+        except urllib.error.HTTPError as answer:
+            return bytes(answer.read()).decode()
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return None
 
@@ -133,8 +146,16 @@ class Installation:
         self.random = random.Random(seed)
         apply_topics(bootstrap, load_topics(), PARTITIONS, 1)
         self.workers: dict[str, Worker] = {}
-        self._load = Load(seed, PARTITIONS)
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 2, "enable.idempotence": True})
+        self.load = Load(seed, PARTITIONS)
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "linger.ms": 2,
+                "enable.idempotence": True,
+                "message.max.bytes": RECORD_BYTES_MAX,
+                "log_level": 3,
+            }
+        )
         self._feeding = threading.Event()
         self._feeder = threading.Thread()
         self._folds = [Fold(partition) for partition in range(PARTITIONS)]
@@ -156,16 +177,20 @@ class Installation:
     def feed(self, commands: int) -> None:
         """So many commands of the load, acknowledged."""
         for _ in range(commands):
-            partition, value = self._load.next()
+            partition, value = self.load.next()
             self._producer.produce(COMMANDS, value, b"", partition)
             self._producer.poll(0)
         assert self._producer.flush(30) == 0
 
-    def feed_big_cancel(self, partition: int, jobs: int) -> None:
-        """Fills a job set and cancels it, while no load runs."""
-        for value in self._load.big_cancel(self._load.parts[partition], jobs):
+    def feed_values(self, partition: int, values: Iterable[bytes]) -> None:
+        """Commands of the caller's, while no load runs."""
+        for value in values:
             self._producer.produce(COMMANDS, value, b"", partition)
         assert self._producer.flush(30) == 0
+
+    def feed_big_cancel(self, partition: int, jobs: int) -> None:
+        """Fills a job set and cancels it."""
+        self.feed_values(partition, self.load.big_cancel(self.load.parts[partition], jobs))
 
     def begin_load(self, per_second: int) -> None:
         self._feeding.set()
@@ -179,10 +204,12 @@ class Installation:
         self._feeder.start()
 
     def end_load(self) -> None:
-        self._feeding.clear()
-        self._feeder.join()
+        """Does nothing when no load runs."""
+        if self._feeding.is_set():
+            self._feeding.clear()
+            self._feeder.join()
 
-    def verify(self, timeout_s: float = 60.0) -> int:
+    def verify(self, timeout_s: float = WAIT_S) -> int:
         """Waits until all commands are decided and nothing goes on, then compares the logs with the fold.
 
         Returns how many commands the fold has taken in all. Raises AssertionError at the first difference."""
@@ -206,8 +233,7 @@ class Installation:
             assert held == fold.store(), f"the store of partition {fold.partition} differs from the fold"
 
     def close(self) -> None:
-        if self._feeding.is_set():
-            self.end_load()
+        self.end_load()
         for worker in self.workers.values():
             worker.close()
         for reader in (*self._readers.values(), self._letters_reader):
@@ -261,7 +287,7 @@ class Installation:
         assert self._letters == [fold.letters for fold in self._folds]
 
 
-def eventually(what: Callable[[], bool], timeout_s: float = 40.0) -> None:
+def eventually(what: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
     """Polls until it holds; fails after the deadline."""
     deadline = time.monotonic() + timeout_s
     while not what():

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from app.streams.producer import Outgoing, TransactionalProducer
+from app.streams.producer import TransactionalProducer
 from app.streams.step import Step
 from app.streams.tenure import Tenure
 from app.streams.worker import QueueAgentOptions, run
@@ -61,7 +61,7 @@ def install(faults: Faults) -> None:
         faults.die_if_asked("committed")
         write(self, *args)
 
-    async def produce_or_not(self: TransactionalProducer, outgoing: list[Outgoing]) -> Any:
+    async def produce_or_not(self: TransactionalProducer, outgoing: Any) -> Any:
         really = self._producer.commit_transaction
 
         async def commit_transaction() -> None:

@@ -14,7 +14,7 @@ from app.admin.launch import stop_left_over
 from app.admin.state import ProcessState, StackState, StateDirectory
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_S = 20.0
+DEADLINE_S = 90.0
 
 
 class SupervisedStack:

@@ -81,11 +81,11 @@ def operations(plan: Plan) -> list[Operation]:
     # Old rows are read before they move.
     if plan.runs:
         out.append(Execute(purpose="runs that ended", statement=merge.RUNS, arguments=_columns(_runs(plan), 16)))
-    moves: set[tuple[int, int]] = set()
     if plan.patches:
+        moves: set[tuple[int, int]] = set()
         rows = [_patch(row, moves) for row in plan.patches.values()]
         out.append(Copy(table=tables.PATCH, columns=PATCH_COLUMNS, body=_copy(rows)))
-    out += [Execute(purpose=f"jobs move {a} to {b}", statement=merge.MOVES[a, b]) for a, b in sorted(moves)]
+        out.append(Execute(purpose="jobs move", statement=merge.moves(frozenset(moves))))
     if plan.errors:
         out.append(Execute(purpose="errors", statement=merge.ERRORS, arguments=_columns(_errors(plan), 8)))
     if plan.changes:

@@ -1,9 +1,12 @@
 """The set-based statements of the history, made from the columns: the moves of jobs between the tables of their states,
 the runs that end, the counters.
 
-A move takes the rows of one pair of tables out of the patch of this batch: one DELETE and INSERT, or one UPDATE in
-place. What it did is counted where it is done, so counters and rows agree also for a log whose beginning is gone.
+A move takes the rows of one pair of tables out of the patch of this batch: a DELETE and an INSERT, or an UPDATE in
+place; all moves of a batch are one statement. What it did is counted where it is done, so counters and rows agree also
+for a log whose beginning is gone.
 """
+
+from functools import cache
 
 from agents.views.history import tables
 from agents.views.history.rows import COLUMNS, OF_THE_RUN, PATCHED
@@ -86,30 +89,34 @@ def _value(column: str) -> str:
     return f"coalesce(p.{column}, j.{column})"
 
 
-_COUNT = f"""
-INSERT INTO {tables.DELTAS} SELECT job_set_id, state, sum(n) FROM (
-  SELECT job_set_id, before AS state, -1 AS n FROM moved UNION ALL SELECT job_set_id, state, 1 FROM moved
-) c WHERE state IS NOT NULL GROUP BY job_set_id, state
-"""
-
-
 def _move(src: int, dst: int) -> str:
-    """Jobs whose state was of one table before the batch and is of another (or the same) after it."""
+    """Common table expressions for jobs of one table before the batch and of another (or the same) after it."""
     wanted = f"p.src = {src} AND p.dst = {dst} AND j.job_id = p.job_id"
+    moved = f"moved_{src}{dst}"
     if src == dst:
         changes = ", ".join(f"{column} = {_value(column)}" for column in PATCHED)
-        return f"""
-WITH moved AS (
+        return f"""{moved} AS (
   UPDATE {PHASES[src]} j SET {changes} FROM {tables.PATCH} p WHERE {wanted} RETURNING j.job_set_id, p.before, j.state
-){_COUNT}"""
+)"""
     values = ", ".join(f"{_value(column)} AS {column}" for column in COLUMNS)
     names = ", ".join(COLUMNS)
-    return f"""
-WITH moved AS (
+    return f"""{moved} AS (
   DELETE FROM {PHASES[src]} j USING {tables.PATCH} p WHERE {wanted} RETURNING {values}, p.before
-), placed AS (
-  INSERT INTO {PHASES[dst]} ({names}) SELECT {names} FROM moved
-){_COUNT}"""
+), placed_{src}{dst} AS (
+  INSERT INTO {PHASES[dst]} ({names}) SELECT {names} FROM {moved}
+)"""
 
 
-MOVES = {(src, dst): _move(src, dst) for src in range(3) for dst in range(4)}
+@cache
+def moves(pairs: frozenset[tuple[int, int]]) -> str:
+    """One statement for all moves of a batch (each job takes part in one), and the counters' share of them."""
+    parts = ",\n".join(_move(src, dst) for src, dst in sorted(pairs))
+    changed = "\nUNION ALL ".join(
+        f"SELECT job_set_id, before AS state, -1 AS n FROM moved_{src}{dst} "
+        f"UNION ALL SELECT job_set_id, state, 1 FROM moved_{src}{dst}"
+        for src, dst in sorted(pairs)
+    )
+    return f"""
+WITH {parts}
+INSERT INTO {tables.DELTAS} SELECT job_set_id, state, sum(n) FROM ({changed}) c GROUP BY job_set_id, state
+"""

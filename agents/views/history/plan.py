@@ -53,7 +53,7 @@ LEXEME_BYTES_MAX = 2_000
 """Postgres takes 2,046"""
 
 _NO_PATCH: JobRow = [None] * (len(COLUMNS) + 2)
-_EMPTY_EXTRA = Extra()
+_NO_RUN = (None,) * len(RUN)
 _SUBMITTED, _QUEUED = EventKind.SUBMITTED, EventKind.QUEUED
 
 
@@ -73,6 +73,7 @@ class _Planner:
         self.base = 0
         self.time = 0
         self._numbers: dict[tuple[str, str], int] = {}
+        self._owners: dict[tuple[str, str, str], tuple[int, int, int]] = {}
         self._handlers: dict[EventKind, Callable[[JobRow, Event], None]] = {
             EventKind.LEASED: self._leased,
             EventKind.PENDING: self._pending,
@@ -102,10 +103,10 @@ class _Planner:
     def _block(self, partition: int, block: Block, events: list[Event], jobs: dict[bytes, JobData]) -> None:
         plan = self.plan
         number = names.job_set_id(block.queue, block.incarnation, block.job_set)
+        queue_id = self._name(names.QUEUE, block.queue)
         change = plan.changes.get(number)
         if change is None:
             change = plan.changes[number] = JobSetChange()
-            queue_id = self._name(names.QUEUE, block.queue)
             plan.job_sets[number] = (number, queue_id, block.incarnation, partition, _text(block.job_set))
         change.last_transition = max(change.last_transition, self.time)
         plan.events.append(EventsRow(self.base | events[0].ordinal, self.time, number, len(events), block.body))
@@ -113,7 +114,7 @@ class _Planner:
         for event in events:
             kind = event.kind
             if kind is _SUBMITTED:
-                new[event.job_id] = self._new(event, jobs[event.job_id], block.queue, number)
+                new[event.job_id] = self._new(event, jobs[event.job_id], queue_id, number)
                 if change.first_submitted is None:
                     change.first_submitted = self.time
                 continue
@@ -126,7 +127,7 @@ class _Planner:
             if row is None:
                 row = patches[event.job_id] = self._patch(event)
             row[POSITION] = self.base | event.ordinal
-            row[ATTEMPT] = min(event.attempt, ATTEMPT_MAX)
+            row[ATTEMPT] = event.attempt if event.attempt < ATTEMPT_MAX else ATTEMPT_MAX
             if event.before is not event.after:
                 row[STATE] = STATE_CODES[event.after]
                 row[LAST_TRANSITION] = self.time
@@ -139,28 +140,29 @@ class _Planner:
             self.plan.changes[row[JOB_SET_ID]].counts[row[STATE]] += 1
         return self.plan
 
-    def _new(self, event: Event, job: JobData, queue: str, number: int) -> JobRow:
+    def _new(self, event: Event, job: JobData, queue_id: int, number: int) -> JobRow:
         annotations, extra = _annotations(job)
+        owner_id, namespace_id, class_id = self._owner(job.owner, job.namespace, job.priority_class)
         return [
             job.job_id,
             job.spec_id,
             self.time,
             self.base | event.ordinal,
-            min(job.memory_bytes, BIGINT_MAX),
-            min(job.storage_bytes, BIGINT_MAX),
-            self._name(names.QUEUE, queue),
+            job.memory_bytes if job.memory_bytes < BIGINT_MAX else BIGINT_MAX,
+            job.storage_bytes if job.storage_bytes < BIGINT_MAX else BIGINT_MAX,
+            queue_id,
             number,
-            self._name(names.OWNER, job.owner),
-            self._name(names.NAMESPACE, job.namespace),
-            self._name(names.CLASS, job.priority_class),
+            owner_id,
+            namespace_id,
+            class_id,
             job.priority,
-            min(job.cpu_milli, INT_MAX),
-            min(job.gpus, INT_MAX),
-            min(job.deadline_s, INT_MAX),
+            job.cpu_milli if job.cpu_milli < INT_MAX else INT_MAX,
+            job.gpus if job.gpus < INT_MAX else INT_MAX,
+            job.deadline_s if job.deadline_s < INT_MAX else INT_MAX,
             STATE_CODES[event.after],
             min(event.attempt, ATTEMPT_MAX),
             job.preemptible,
-            *(None,) * len(RUN),
+            *_NO_RUN,
             job.client_id,
             None,
             job.labels,
@@ -169,6 +171,18 @@ class _Planner:
             None,
             None,
         ]
+
+    def _owner(self, owner: str, namespace: str, priority_class: str) -> tuple[int, int, int]:
+        """The numbers of what the jobs of a call mostly share."""
+        key = (owner, namespace, priority_class)
+        found = self._owners.get(key)
+        if found is None:
+            found = self._owners[key] = (
+                self._name(names.OWNER, owner),
+                self._name(names.NAMESPACE, namespace),
+                self._name(names.CLASS, priority_class),
+            )
+        return found
 
     def _patch(self, event: Event) -> JobRow:
         row = _NO_PATCH.copy()
@@ -285,13 +299,13 @@ def _annotations(job: JobData) -> tuple[list[bytes], str | None]:
     """The lexemes of a job's annotations, and what few jobs have as JSON."""
     lexemes = [f"{key}={value}".encode() for key, value in job.annotations.items()]
     long = {}
-    if any(len(lexeme) > LEXEME_BYTES_MAX or b"\0" in lexeme for lexeme in lexemes):
-        long = {
-            key: value
-            for (key, value), lexeme in zip(job.annotations.items(), lexemes, strict=True)
-            if len(lexeme) > LEXEME_BYTES_MAX or b"\0" in lexeme
-        }
-        lexemes = [lexeme for lexeme in lexemes if len(lexeme) <= LEXEME_BYTES_MAX and b"\0" not in lexeme]
+    together = b"".join(lexemes)
+    if len(together) > LEXEME_BYTES_MAX or b"\0" in together:
+        kept = [len(lexeme) <= LEXEME_BYTES_MAX and b"\0" not in lexeme for lexeme in lexemes]
+        long = {key: value for (key, value), short in zip(job.annotations.items(), kept, strict=True) if not short}
+        lexemes = [lexeme for lexeme, short in zip(lexemes, kept, strict=True) if short]
+    if not (long or job.services or job.ingresses or job.external_uri or job.pools):
+        return lexemes, None
     extra = Extra(
         services=job.services,
         ingresses=job.ingresses,
@@ -299,7 +313,7 @@ def _annotations(job: JobData) -> tuple[list[bytes], str | None]:
         pools=job.pools,
         annotations=long,
     )
-    return lexemes, None if extra == _EMPTY_EXTRA else msgspec.json.encode(extra).decode()
+    return lexemes, msgspec.json.encode(extra).decode()
 
 
 def _text(value: str) -> str:

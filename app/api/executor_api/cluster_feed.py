@@ -97,10 +97,10 @@ class ClusterFeed:
         self._next = {**source.positions(), **self._next}
         try:
             while True:
-                for record in await source.poll(POLL_RECORDS_MAX, POLL_TIMEOUT_MS):
-                    self.on_record(record)
                 if not self.ready and source.at_end:
                     self.ready = True
+                for record in await source.poll(POLL_RECORDS_MAX, POLL_TIMEOUT_MS):
+                    self.on_record(record)
         finally:
             await source.stop()
 

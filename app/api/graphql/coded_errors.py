@@ -6,11 +6,9 @@ INVALID; everything else as INTERNAL with a number under which the log has the s
 
 import logging
 import secrets
-from collections.abc import Iterator
 from typing import Any
 
 from graphql import GraphQLError
-from strawberry.extensions import SchemaExtension
 
 from app.api.errors import ApiError
 from app.domain.errors import ErrorCode
@@ -44,19 +42,3 @@ def _with(error: GraphQLError, message: str, extensions: dict[str, Any]) -> Grap
         path=error.path,
         extensions=extensions,
     )
-
-
-class CodedErrors(SchemaExtension):
-    """Applies `coded` to results and to each frame of a stream."""
-
-    def on_operation(self) -> Iterator[None]:
-        yield
-        result = self.execution_context.result
-        errors = getattr(result, "errors", None)
-        if result is not None and errors:
-            result.errors = [coded(error) for error in errors]
-
-    def on_stream_result(self, result: Any) -> Iterator[None]:
-        if result.errors:
-            result.errors = [coded(error) for error in result.errors]
-        yield

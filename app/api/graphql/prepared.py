@@ -7,12 +7,13 @@ checks: tests/unit/api/test_typed_variables.py.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 from graphql import (
     ArgumentNode,
+    ASTValidationRule,
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
@@ -63,8 +64,10 @@ class Prepared:
 class PreparedOperations:
     """The latest query texts of one schema; long ones are not kept, a document takes 100-280 bytes a character."""
 
-    def __init__(self, inputs: TypedInputs) -> None:
+    def __init__(self, inputs: TypedInputs, rules: Sequence[type[ASTValidationRule]] = ()) -> None:
         self.inputs = inputs
+        self.rules = tuple(rules)
+        """validation rules beside those of GraphQL: the same for every request, so a valid text stays valid"""
         self._known: OrderedDict[str, Prepared] = OrderedDict()
 
     def get(self, query: str) -> Prepared:
@@ -109,6 +112,8 @@ class PreparedOperationExtension(SchemaExtension):
         prepared, context = self._prepared, self.execution_context
         if prepared is not None and prepared.is_valid:
             context.pre_execution_errors = []  # an empty list means: was validated
+        else:
+            context.validation_rules = (*context.validation_rules, *self._operations.rules)
         yield
         if prepared is not None:
             prepared.is_valid = not context.pre_execution_errors

@@ -9,7 +9,7 @@ from graphql import GraphQLError
 from strawberry.extensions import MaxAliasesLimiter, QueryDepthLimiter
 from strawberry.schema.config import StrawberryConfig
 
-from app.api.graphql.coded_errors import CodedErrors
+from app.api.graphql.coded_errors import coded
 from app.api.graphql.inputs import INPUTS
 from app.api.graphql.lean_executor import LeanExecutor
 from app.api.graphql.mutations.cancel_job_set import cancel_job_set
@@ -25,6 +25,10 @@ from app.api.graphql.subscriptions.job_set_events import job_set_events
 
 DEPTH_MAX = 12
 ALIASES_MAX = 30
+LIMITS = (
+    *QueryDepthLimiter(max_depth=DEPTH_MAX).validation_rules,
+    *MaxAliasesLimiter(max_alias_count=ALIASES_MAX).validation_rules,
+)
 SDL_FILE = Path(__file__).parent.parent / "schema.graphql"
 
 
@@ -58,28 +62,23 @@ class Subscription:
 
 
 class ArgosySchema(strawberry.Schema):
-    """Errors are logged where they get their number (coded_errors), not a second time with a trace for each client
-    error."""
+    """Errors get their codes where Strawberry would log a stack trace for each of them, also those of clients."""
 
     def process_errors(self, errors: list[GraphQLError], execution_context: Any = None) -> None:
-        """Nothing."""
+        """Replaces errors by what a client may see, in the list that will be answered."""
+        errors[:] = [coded(error) for error in errors]
 
 
 def make_schema() -> ArgosySchema:
     """A schema with caches of its own."""
-    operations = PreparedOperations(INPUTS)
+    operations = PreparedOperations(INPUTS, LIMITS)
     return ArgosySchema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        config=StrawberryConfig(scalar_map=SCALARS, sort_schema=True),
+        config=StrawberryConfig(scalar_map=SCALARS),
         execution_context_class=LeanExecutor,
-        extensions=[
-            operations.extension,
-            lambda: QueryDepthLimiter(max_depth=DEPTH_MAX),
-            lambda: MaxAliasesLimiter(max_alias_count=ALIASES_MAX),
-            CodedErrors,
-        ],
+        extensions=[operations.extension],
     )
 
 

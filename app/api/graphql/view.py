@@ -6,14 +6,17 @@ Variables of an HTTP body stay undecoded until it is known what they are (app.ap
 """
 
 import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+import anyio
 import msgspec
 from cross_web import HTTPException
 from msgspec import Raw
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
@@ -36,6 +39,18 @@ SUBSCRIPTIONS_PER_SOCKET_MAX = 100
 _body = msgspec.json.Decoder(dict[str, Raw])
 _any = msgspec.json.Decoder()
 _accepts = "argosy_accepts_response_type"
+
+
+class _ClosingStream(StreamingResponse):
+    """Closes its stream with the answer, however that ends; Starlette leaves it to the garbage collector."""
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        finally:
+            if isinstance(self.body_iterator, AsyncGenerator):
+                with anyio.CancelScope(shield=True):
+                    await self.body_iterator.aclose()
 
 
 class GraphQLView(GraphQL[RequestContext, None]):
@@ -99,6 +114,15 @@ class GraphQLView(GraphQL[RequestContext, None]):
         status = 400 if nothing_executed and media_type == RESPONSE_TYPE else 200
         return Response(msgspec.json.encode(response_data), status_code=status, media_type=media_type)
 
+    async def create_streaming_response(
+        self,
+        request: Request | WebSocket,
+        stream: Callable[[], AsyncIterator[str]],
+        sub_response: Response,
+        headers: Mapping[str, str],
+    ) -> Response:
+        return _ClosingStream(stream(), headers={**sub_response.headers, **headers})
+
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
         """The answer. Without `data` when the request failed before execution, as the specification says."""
         errors = [coded(error) for error in result.errors or ()]
@@ -114,7 +138,10 @@ class GraphQLView(GraphQL[RequestContext, None]):
         try:
             if isinstance(data, bytes) and data.lstrip()[:1] == b"{":
                 return {name: self._member(name, raw) for name, raw in _body.decode(data).items()}
-            return _any.decode(data)
+            value = _any.decode(data)
+            if isinstance(data, bytes) and not isinstance(value, list):
+                raise msgspec.DecodeError("a request is an object")
+            return value
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise json.JSONDecodeError(str(error), "", 0) from error  # what Strawberry expects
 

@@ -20,6 +20,8 @@ from app.api.service.waiting import QUEUES_VIEW, WaitFor, Waiting, Written
 from app.domain.commands import CreateQueues, Permission, Principal, QueueSpec, Subject
 from app.domain.limits import NAME_CHARS_MAX
 from app.domain.routing import partition_of_name
+from app.pods.names import is_qualified_name
+from app.pods.violation import member
 
 QUEUES_PER_CALL_MAX = 1_000
 LIST_ENTRIES_MAX = 1_000
@@ -47,13 +49,14 @@ class _Share:
 class CreateQueuesService:
     """One per process."""
 
-    def __init__(self, log: CommandLog, waiting: Waiting) -> None:
+    def __init__(self, log: CommandLog, waiting: Waiting, priority_classes: frozenset[str]) -> None:
         self._log = log
         self._waiting = waiting
+        self._priority_classes = priority_classes
 
     async def create(self, queues: Sequence[QueueInput], principal: Principal, wait_for: WaitFor) -> QueuesAnswer:
         """All queues are checked first; a wrong one refuses the call. Raises ApiError UNAVAILABLE."""
-        answer = QueuesAnswer(faults=_faults(queues))
+        answer = QueuesAnswer(faults=_faults(queues, self._priority_classes))
         if answer.faults:
             return answer
         shares: dict[int, _Share] = {}
@@ -131,7 +134,7 @@ def _permission(given: QueuePermissionInput) -> Permission:
     return Permission(subjects=subjects, verbs=given.verbs)
 
 
-def _faults(queues: Sequence[QueueInput]) -> list[Fault]:
+def _faults(queues: Sequence[QueueInput], priority_classes: frozenset[str]) -> list[Fault]:
     if not 1 <= len(queues) <= QUEUES_PER_CALL_MAX:
         return [invalid("queues", f"must have 1 to {QUEUES_PER_CALL_MAX:,} queues, not {len(queues):,}")]
     found: list[Fault] = []
@@ -144,6 +147,7 @@ def _faults(queues: Sequence[QueueInput]) -> list[Fault]:
         names.add(queue.name)
         found += [fault] if fault is not None else []
         found += _field_faults(queue, path, index)
+        found += _limit_faults(queue.resource_limits_by_priority_class, priority_classes, path, index)
     return found
 
 
@@ -158,8 +162,6 @@ def _field_faults(queue: QueueInput, path: str, index: int) -> list[Fault]:
         refuse("priorityFactor", f"must be between 1 and {PRIORITY_FACTOR_MAX:,.0f}, not {factor}")
     if queue.retry_policies:
         refuse("retryPolicies", "is not built yet")
-    if queue.resource_limits_by_priority_class:
-        refuse("resourceLimitsByPriorityClass", "is not built yet")
     for name, given in (("owners", queue.owners), ("groupOwners", queue.group_owners)):
         if len(given or ()) > LIST_ENTRIES_MAX:
             refuse(name, f"must have at most {LIST_ENTRIES_MAX:,} entries")
@@ -174,6 +176,8 @@ def _field_faults(queue: QueueInput, path: str, index: int) -> list[Fault]:
         where = f"permissions[{place}]"
         if not permission.subjects or not permission.verbs:
             refuse(where, "must have a subject and a verb")
+        if max(len(permission.subjects), len(permission.verbs)) > LIST_ENTRIES_MAX:
+            refuse(where, f"must have at most {LIST_ENTRIES_MAX:,} subjects and verbs")
         if not all(_is_name(verb) for verb in permission.verbs[:LIST_ENTRIES_MAX]):
             refuse(f"{where}.verbs", f"must have 1 to {NAME_CHARS_MAX} characters each")
         for number, subject in enumerate(permission.subjects[:LIST_ENTRIES_MAX]):
@@ -182,6 +186,34 @@ def _field_faults(queue: QueueInput, path: str, index: int) -> list[Fault]:
             if not _is_name(subject.name):
                 refuse(f"{where}.subjects[{number}].name", f"must have 1 to {NAME_CHARS_MAX} characters")
     return found
+
+
+def _limit_faults(given: Any, priority_classes: frozenset[str], path: str, index: int) -> list[Fault]:
+    """class -> resource -> fraction of a pool that the queue's jobs of the class may hold."""
+    where = f"{path}.resourceLimitsByPriorityClass"
+    if given is None:
+        return []
+    if not isinstance(given, dict):
+        return [invalid(where, "must be an object: priority class -> resource -> fraction", index=index)]
+    found = []
+    for name, fractions in given.items():
+        at = member(where, name)
+        if name not in priority_classes:
+            known = ", ".join(sorted(priority_classes))
+            found.append(invalid(at, f"there is no such priority class; there are {known}", index=index))
+        elif not isinstance(fractions, dict):
+            found.append(invalid(at, "must be an object: resource -> fraction", index=index))
+        else:
+            found += [
+                invalid(member(at, resource), "must be a resource's name with a number from 0 to 1", index=index)
+                for resource, fraction in fractions.items()
+                if not is_qualified_name(resource) or not _is_fraction(fraction)
+            ]
+    return found[:LIST_ENTRIES_MAX]
+
+
+def _is_fraction(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= 1.0
 
 
 def _is_name(text: str) -> bool:

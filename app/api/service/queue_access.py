@@ -4,6 +4,8 @@ A view may lag, so neither "no such queue" nor "not allowed" is said before the 
 decided when the question came. Inputs: name, principal. Output: QueueRecord. Errors: NOT_FOUND, FORBIDDEN, UNAVAILABLE.
 """
 
+import asyncio
+
 from app.api.errors import ApiError
 from app.api.service.database_errors import database_errors
 from app.api.service.waiting import QUEUES_VIEW, ViewPositions
@@ -27,13 +29,15 @@ class QueueAccess:
         self._database = database
         self._positions = positions
         self._tail = tail
+        self._asking: dict[str, asyncio.Task[QueueRecord | None]] = {}
 
     async def watched(self, name: str, principal: Principal, *, incarnation: int = -1) -> QueueRecord:
         """The queue (of this incarnation or a younger one), if the principal may watch it."""
         found = await self._find(name)
         if found is None or found.incarnation < incarnation or not may(principal, WATCH, found.spec):
             await self._catch_up(name)
-            found = await self._find(name)
+            with database_errors():
+                found = await queue(self._database, name)
         if found is None:
             raise ApiError(ErrorCode.NOT_FOUND, f"there is no queue {name[:253]!r}", path="queue")
         if not may(principal, WATCH, found.spec):
@@ -42,8 +46,18 @@ class QueueAccess:
         return found
 
     async def _find(self, name: str) -> QueueRecord | None:
+        """Many who ask for one queue at the same time share a query; an answer that is in doubt is asked for again."""
+        asking = self._asking.get(name)
+        if asking is None:
+            asking = self._asking[name] = asyncio.create_task(queue(self._database, name))
+            asking.add_done_callback(lambda task: self._asked(name, task))
         with database_errors():
-            return await queue(self._database, name)
+            return await asyncio.shield(asking)
+
+    def _asked(self, name: str, task: asyncio.Task[QueueRecord | None]) -> None:
+        del self._asking[name]
+        if not task.cancelled():
+            task.exception()  # all who asked may be gone
 
     async def _catch_up(self, name: str) -> None:
         """Waits until the view has passed what the tail has seen decided in the queue's partition."""

@@ -8,7 +8,7 @@ RATE_LIMITED, UNAVAILABLE.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -144,14 +144,22 @@ class StreamService:
         if self.active >= self._streams_max:
             raise ApiError(ErrorCode.RATE_LIMITED, f"{self._streams_max:,} streams are open here, no more are allowed")
         self.active += 1
+        mailbox: Mailbox | None = None
         try:
             subscription = await self._subscribe(request, principal)
-            for phase in (self._history, self._live):
-                # Closed with the subscriber, not when the garbage collector finds it.
-                async with aclosing(phase(subscription)) as steps:
-                    async for step in steps:
-                        yield step
+            # Closed with the subscriber, not when the garbage collector finds it.
+            async with aclosing(self._history(subscription)) as steps:
+                async for step in steps:
+                    yield step
+            # From here on nothing is missed, and there is no await before the buffer is looked into.
+            mailbox = self._tail.channels.open(subscription.key, _canceller())
+            for step in self._buffered(subscription):
+                yield step
+            while request.live:
+                yield await self._next(subscription, mailbox)
         finally:
+            if mailbox is not None:
+                self._tail.channels.close(subscription.key, mailbox)
             self.active -= 1
 
     async def _subscribe(self, request: StreamRequest, principal: Principal) -> _Subscription:
@@ -238,27 +246,16 @@ class StreamService:
             finally:
                 await source.stop()
 
-    async def _live(self, subscription: _Subscription) -> AsyncGenerator[StreamStep, None]:
-        """From the tail's buffer on. There is no await between opening the mailbox and looking into the buffer."""
-        buffer, channels, key = self._tail.buffers[subscription.partition], self._tail.channels, subscription.key
-        mailbox = channels.open(key)
-        try:
-            held = list(buffer.after(subscription.at))
-            events = decode_blocks(held, key, subscription.at, self._tail.decode_events)
-            reached = max(subscription.at, buffer.reached or subscription.at)
-            for step in _steps(subscription, events, reached, caught_up=True):
-                yield step
-            if not subscription.request.live:
-                return
-            async with aclosing(self._from_mailbox(subscription, mailbox, buffer)) as steps:
-                async for step in steps:
-                    yield step
-        finally:
-            channels.close(key, mailbox)
+    def _buffered(self, subscription: _Subscription) -> Iterable[StreamStep]:
+        """What the tail's buffer holds for the subscriber, who has caught up with it."""
+        buffer = self._tail.buffers[subscription.partition]
+        held = list(buffer.after(subscription.at))
+        events = decode_blocks(held, subscription.key, subscription.at, self._tail.decode_events)
+        reached = max(subscription.at, buffer.reached or subscription.at)
+        return list(_steps(subscription, events, reached, caught_up=True))
 
-    async def _from_mailbox(
-        self, subscription: _Subscription, mailbox: Mailbox, buffer: PartitionBuffer
-    ) -> AsyncGenerator[StreamStep, None]:
+    async def _next(self, subscription: _Subscription, mailbox: Mailbox) -> StreamStep:
+        """The next batch, or a heartbeat when nothing came for long."""
         loop = asyncio.get_running_loop()
         said_at_s = loop.time()
         while True:
@@ -270,13 +267,13 @@ class StreamService:
                 raise self._ended(subscription, ErrorCode.CONSUMER_TOO_SLOW, "the client takes events too slowly")
             elif mailbox.failed is not None:
                 raise self._ended(subscription, ErrorCode.UNAVAILABLE, f"events cannot be read: {mailbox.failed}")
-            if step is None and loop.time() - said_at_s >= self._heartbeat_interval_s:
+            if step is not None:
+                return step
+            if loop.time() - said_at_s >= self._heartbeat_interval_s:
+                buffer = self._tail.buffers[subscription.partition]
                 if mailbox.is_empty and self._tail.channels.is_quiet(subscription.key) and buffer.reached is not None:
                     subscription.at = max(subscription.at, buffer.reached)
-                step = StreamStep(subscription.key, StreamBatch([], subscription.at), True, True)
-            if step is not None:
-                yield step
-                said_at_s = loop.time()
+                return StreamStep(subscription.key, StreamBatch([], subscription.at), True, True)
 
     def _ended(self, subscription: _Subscription, code: ErrorCode, message: str) -> ApiError:
         """The end of a stream with the cursor of what the subscriber was given."""
@@ -286,6 +283,13 @@ class StreamService:
             StreamCursor(subscription.key.incarnation, subscription.at),
         )
         return ApiError(code, f"{message}; go on after the cursor", details={"cursor": cursor})
+
+
+def _canceller() -> Callable[[], object]:
+    """Ends the task that takes the steps, wherever it hangs: in a send that nobody reads."""
+    task = asyncio.current_task()
+    assert task is not None, "steps are taken in a task"
+    return task.cancel
 
 
 def _steps(

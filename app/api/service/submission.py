@@ -122,8 +122,8 @@ class SubmissionBuilder:
             preemptible=pod.preemptible,
             deadline_s=pod.deadline_s,
             client_id=job.client_id,
-            labels=with_job_id(job.labels, format_id(own_id)) if job.labels else {},
-            annotations=with_job_id(annotations, format_id(own_id)) if annotations else {},
+            labels=_named(job.labels or {}, own_id),
+            annotations=_named(annotations, own_id),
             external_uri=job.external_uri or annotations.get(ANNOTATION_EXTERNAL_URI),
             pools=pools,
         )
@@ -229,6 +229,13 @@ def _annotation_violations(annotations: dict[str, Any], path: str) -> list[Viola
         message = f"must have at most {EXTERNAL_URI_CHARS_MAX} characters"
         found.append(Violation(rule=Rule.SCHEMA_VALUE, path=member(path, ANNOTATION_EXTERNAL_URI), message=message))
     return found
+
+
+def _named(values: dict[str, str], own_id: bytes) -> dict[str, str]:
+    """SUB7, where there is a place holder at all."""
+    if any("JobId" in value for value in values.values()):
+        return with_job_id(values, format_id(own_id))
+    return values
 
 
 def _priority(given: float | None) -> int:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.api.command_log import CommandLog, CommandTooLarge, encode_command
+from app.api.command_log import CommandLog, CommandTooLarge
 from app.api.errors import Fault, invalid
 from app.api.service.inputs import SubmitJobsInput
 from app.api.service.pod_cache import PodCache
@@ -69,7 +69,7 @@ class SubmitService:
         if made.command is None:
             return _nothing_written(call, made)
         try:
-            encoded = encode_command(made.command)
+            encoded = self._log.encoded(made.command)
             if call.dry_run:
                 return _nothing_written(call, made)
             await self._log.ensure_shapes(made.shapes.items())

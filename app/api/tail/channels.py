@@ -18,6 +18,7 @@ BATCH_INTERVAL_S = 0.1
 EVENTS_PER_BATCH_MAX = 2_000
 QUEUED_EVENTS_MAX = 20_000
 QUEUED_BATCHES_MAX = 300
+GRACE_S = 20.0
 
 
 class ChannelKey(NamedTuple):
@@ -60,10 +61,14 @@ class StreamBatch:
 
 
 class Mailbox:
-    """The bounded queue of one subscriber. When it is full the subscriber is too slow and gets nothing more."""
+    """The bounded queue of one subscriber. When it is full the subscriber is too slow and gets nothing more.
 
-    def __init__(self) -> None:
+    give_up: called when he has not even taken that word after GRACE_S: his connection takes nothing at all."""
+
+    def __init__(self, give_up: Callable[[], object]) -> None:
         self.too_slow = False
+        self._give_up = give_up
+        self._grace: asyncio.TimerHandle | None = None
         self.failed: str | None = None
         self._batches: deque[StreamBatch] = deque()
         self._events = 0
@@ -76,10 +81,16 @@ class Mailbox:
         if self._events + len(batch.events) > QUEUED_EVENTS_MAX or len(self._batches) >= QUEUED_BATCHES_MAX:
             self.too_slow = True
             self._batches.clear()
+            self._grace = asyncio.get_running_loop().call_later(GRACE_S, self._give_up)
         else:
             self._batches.append(batch)
             self._events += len(batch.events)
         self._wake()
+
+    def close(self) -> None:
+        """The subscriber is gone."""
+        if self._grace is not None:
+            self._grace.cancel()
 
     def ring(self) -> None:
         """Time goes on: the next `take` returns, with None when there is nothing."""
@@ -192,16 +203,18 @@ class Channels:
             for mailbox in channel.mailboxes:
                 mailbox.ring()
 
-    def open(self, key: ChannelKey) -> Mailbox:
+    def open(self, key: ChannelKey, give_up: Callable[[], object]) -> Mailbox:
         """A mailbox that gets every batch from now on. The caller closes it."""
         channel = self._channels.get(key)
         if channel is None:
             channel = self._channels[key] = Channel(self._decode)
-        mailbox = Mailbox()
+        mailbox = Mailbox(give_up)
         channel.mailboxes.add(mailbox)
         return mailbox
 
     def close(self, key: ChannelKey, mailbox: Mailbox) -> None:
+        """The mailbox gets nothing more."""
+        mailbox.close()
         channel = self._channels.get(key)
         if channel is None:
             return

@@ -114,9 +114,9 @@ class Tail:
         source = await self.topic.open(self._next)
         try:
             while True:
-                self._take(await source.poll(POLL_RECORDS_MAX, POLL_TIMEOUT_MS))
                 if not self.ready and source.at_end:
                     self.ready = True
+                self._take(await source.poll(POLL_RECORDS_MAX, POLL_TIMEOUT_MS))
         finally:
             await source.stop()
 

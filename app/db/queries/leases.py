@@ -133,15 +133,21 @@ async def leases_after(
         stands = await reached(connection, LEASES)
         starts = [(partition, *cursor.get(partition, (-1, -1))) for partition in sorted(stands)]
         columns = [list(column) for column in zip(*starts, strict=True)] or [[], [], []]
+        leases_max, stops_max = max(leases_max, len(stands)), max(stops_max, len(stands))
         leases = await connection.fetch(UNREPORTED_AFTER, cluster, *columns, leases_max)
         stops = await connection.fetch(STOPS_AFTER, cluster, *columns, stops_max)
         ends = {partition: stand.exact[1:] for partition, stand in stands.items()}
         cut_leases = len(leases) == leases_max
         cut_stops = len(stops) == stops_max
-        if cut_leases:
-            _cut(ends, leases, "lease_offset", "lease_ordinal", cursor)
-        if cut_stops:
-            _cut(ends, stops, "end_offset", "end_ordinal", cursor)
+        for cut, rows, offset, ordinal in (
+            (cut_leases, leases, "lease_offset", "lease_ordinal"),
+            (cut_stops, stops, "end_offset", "end_ordinal"),
+        ):
+            if cut:
+                # A partition is complete up to its last row given. One without a row has none: the limit is not below
+                # the number of partitions, and the first row of each comes before the second of any.
+                last = {row["partition"]: (row[offset], row[ordinal]) for row in rows}
+                ends = {partition: min(end, last.get(partition, end)) for partition, end in ends.items()}
         leases = [row for row in leases if (row["lease_offset"], row["lease_ordinal"]) <= ends[row["partition"]]]
         stops = [row for row in stops if (row["end_offset"], row["end_ordinal"]) <= ends[row["partition"]]]
         specs = await _specs(connection, leases)
@@ -174,16 +180,6 @@ async def all_runs(database: Database, cluster: str) -> FullPage:
         cursor={partition: stand.exact[1:] for partition, stand in stands.items()},
         reached=stands,
     )
-
-
-def _cut(ends: dict[int, tuple[int, int]], rows: list[Record], offset: str, ordinal: str, cursor: Cursor) -> None:
-    """The limit was reached: in each partition no more is complete than its last row given (or, without any, than the
-    cursor)."""
-    last: dict[int, tuple[int, int]] = {}
-    for row in rows:
-        last[row["partition"]] = (row[offset], row[ordinal])
-    for partition, end in ends.items():
-        ends[partition] = min(end, last.get(partition, cursor.get(partition, (-1, -1))))
 
 
 async def _specs(connection: Connection, leases: list[Record]) -> dict[bytes, bytes]:

@@ -97,8 +97,10 @@ class FakeCluster:
                 return self._drain(now_ms)
             until_ms = min(deadline_ms, self._due[0][0]) if self._due else deadline_ms
             self._wake.clear()
+            # Not asyncio.wait_for: in Python 3.11 it may swallow a cancellation that comes with the event.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), max(until_ms - now_ms, 1) / 1_000)
+                async with asyncio.timeout(max(until_ms - now_ms, 1) / 1_000):
+                    await self._wake.wait()
 
     async def create_pod(self, manifest: PodManifest, timeout_ms: int) -> CreateOutcome:
         """Creates a pod, unless a fault has it lost or late."""

@@ -35,12 +35,13 @@ KILLED_EXIT_CODE = 137
 TERMINATED_EXIT_CODE = 143
 
 _SHELLS = frozenset({"sh", "bash", "ash", "dash"})
-_AT_ONCE = frozenset(
+_BUILTINS = frozenset({"set", "cd", "export", "trap", "umask", "wait", "unset", "test", "["})
+_AT_ONCE = _BUILTINS | frozenset(
     {"echo", "printf", "ls", "cat", "date", "env", "pwd", "hostname", "whoami", "uname", "id", "mkdir", "touch"}
 )
 _DURATION = re.compile(r"^(\d+(?:\.\d*)?|\.\d+)([smhd]?)$")
 _UNIT_MS = {"": 1_000, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_SEPARATORS = re.compile(r"(&&|\|\||;|\n)")
+_OPERATOR_CHARS = ";&|\n"
 _IMAGE = re.compile(r"^[a-z0-9][a-z0-9._/:@-]*$")
 _COMMANDS_MAX = 1_000
 
@@ -126,38 +127,52 @@ def _program(words: list[str], default_run_ms: int) -> tuple[int, int]:
         return default_run_ms, 0
     name = words[0].rpartition("/")[2]
     if name in _SHELLS and len(words) > 2 and words[1].startswith("-") and words[1].endswith("c"):
-        return _shell(words[2], default_run_ms)
+        return _shell(words[2], default_run_ms, stops_at_failure="e" in words[1])
     run_ms, exit_code, _ = _command(words, default_run_ms)
     return run_ms, exit_code
 
 
-def _shell(script: str, default_run_ms: int) -> tuple[int, int]:
-    """Commands one after the other; `&&` and `||` skip what a shell would skip."""
+def _shell(script: str, default_run_ms: int, *, stops_at_failure: bool) -> tuple[int, int]:
+    """Commands one after the other; `&&` and `||` skip what a shell would skip; `set -e` (or `sh -ec`) ends it at a
+    failure."""
     run_ms, exit_code, joined_by = 0, 0, ";"
-    for part in _SEPARATORS.split(script)[: 2 * _COMMANDS_MAX]:
-        if part == "\n" and joined_by in ("&&", "||"):
-            continue
-        if part in ("&&", "||", ";", "\n"):
-            joined_by = part
-            continue
-        words = _words(part)
-        if not words:
-            continue
+    for words, then in _commands(script)[:_COMMANDS_MAX]:
         if (joined_by == "&&" and exit_code) or (joined_by == "||" and not exit_code):
+            joined_by = then
             continue
+        if words[0] == "set" and any(word.startswith("-") and "e" in word for word in words[1:]):
+            stops_at_failure = True
         took_ms, exit_code, ends = _command(words, default_run_ms, before=exit_code)
-        joined_by = ";"
         run_ms += took_ms
-        if ends:
+        if ends or (stops_at_failure and exit_code and then == ";"):
             break
+        joined_by = then
     return run_ms, exit_code
 
 
-def _words(part: str) -> list[str]:
+def _commands(script: str) -> list[tuple[list[str], str]]:
+    """(words, the operator that follows: `;`, `&&` or `||`) of each simple command; quotes are respected, comments
+    dropped."""
+    tokens = shlex.shlex(script, posix=True, punctuation_chars=_OPERATOR_CHARS)
+    tokens.whitespace, tokens.commenters, tokens.whitespace_split = " \t\r", "", True
+    commands: list[tuple[list[str], str]] = []
+    words: list[str] = []
+    in_comment = False
     try:
-        return shlex.split(part, comments=True)
+        for token in tokens:
+            if set(token) <= set(_OPERATOR_CHARS):
+                operator = token[:2] if token.startswith(("&&", "||")) else ";"
+                in_comment = in_comment and "\n" not in token
+                if words and not in_comment:
+                    commands.append((words, operator))
+                    words = []
+            elif not in_comment:
+                in_comment = token.startswith("#")
+                words += [] if in_comment else [token]
     except ValueError:
-        return part.split()
+        # An open quote: a shell would refuse the script.
+        return [(["exit", "2"], ";")]
+    return [*commands, (words, ";")] if words else commands
 
 
 def _command(words: list[str], default_run_ms: int, before: int = 0) -> tuple[int, int, bool]:

@@ -8,7 +8,7 @@ from app.pods.quantity import QuantityError, Resources, resources_of
 
 GPU = "nvidia.com/gpu"
 NODES_MAX = 100_000
-PODS_PER_NODE = 110
+PODS_PER_NODE = 1_000
 _DAY_MS = 86_400_000
 
 
@@ -26,6 +26,7 @@ class NodeGroup:
     node_type: str = ""
     cpu: str = "32"
     memory: str = "256Gi"
+    ephemeral_storage: str = "1Ti"
     gpus: int = 0
     pods: int = PODS_PER_NODE
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -35,7 +36,12 @@ class NodeGroup:
     @property
     def allocatable(self) -> dict[str, str]:
         """As Kubernetes text."""
-        amounts = {"cpu": self.cpu, "memory": self.memory, "pods": str(self.pods)}
+        amounts = {
+            "cpu": self.cpu,
+            "memory": self.memory,
+            "ephemeral-storage": self.ephemeral_storage,
+            "pods": str(self.pods),
+        }
         if self.gpus:
             amounts[GPU] = str(self.gpus)
         return amounts
@@ -44,7 +50,12 @@ class NodeGroup:
         """The nodes of this group."""
         for index in range(self.count):
             name = f"{self.prefix}-{index:04d}"
-            labels = {"kubernetes.io/hostname": name, NODE_LABEL_POOL: self.pool, **self.labels}
+            labels = {
+                "kubernetes.io/hostname": name,
+                "kubernetes.io/arch": "amd64",
+                NODE_LABEL_POOL: self.pool,
+                **self.labels,
+            }
             if self.node_type:
                 labels[NODE_LABEL_TYPE] = self.node_type
             yield Node(name=name, allocatable=self.allocatable, labels=labels, taints=self.taints)

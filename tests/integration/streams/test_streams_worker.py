@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import TopicPartition
 
+from app.admin.processes import Child
 from app.streams.exits import Exit
 from tests.integration.streams.toy_run import PARTITIONS, ToyRun, eventually
 
@@ -27,6 +28,12 @@ def toy(kafka: str, tmp_path: Path) -> Iterator[Callable[..., ToyRun]]:
         run.close()
 
 
+def exit_of(process: Child) -> int | None:
+    """The exit code of a process that leaves by itself."""
+    process.wait(60)
+    return process.exit_code()
+
+
 def test_every_command_is_decided_once_through_kills_with_and_without_the_store(toy: Callable[..., ToyRun]) -> None:
     run = toy()
     run.feed_all(300)
@@ -34,7 +41,6 @@ def test_every_command_is_decided_once_through_kills_with_and_without_the_store(
     eventually(lambda: run.troubles("A") == [])
     run.feed_all(600)
     worker.kill()
-    worker.wait()
     worker = run.start("A")
     run.feed_all(300)
     eventually(run.all_decided)
@@ -63,7 +69,7 @@ def test_an_error_of_deciding_quarantines_its_partition_and_the_others_go_on(toy
     [trouble] = run.troubles("A")
     assert trouble.startswith(f"{run.name}-commands partition 1 is quarantined: command ")
     assert trouble.endswith("KeyError: 'asked to raise'")
-    assert worker.poll() is None
+    assert worker.exit_code() is None
     run.stop(worker)
 
 
@@ -71,14 +77,14 @@ def test_commands_that_an_agent_took_and_forgot_end_the_process(toy: Callable[..
     run = toy()
     run.feed_bytes(0, b"!forget")
     run.flush()
-    assert run.start("A").wait(40) == Exit.UNCOMMITTED
+    assert exit_of(run.start("A")) == Exit.UNCOMMITTED
 
 
 def test_a_second_process_on_a_data_directory_leaves_and_the_first_goes_on(toy: Callable[..., ToyRun]) -> None:
     run = toy()
     first = run.start("A")
     eventually(lambda: run.troubles("A") == [])
-    assert run.start("B", directory="A").wait(40) == Exit.LOCKED
+    assert exit_of(run.start("B", directory="A")) == Exit.LOCKED
     run.feed_all(30)
     eventually(run.all_decided)
     run.stop(first)
@@ -90,7 +96,7 @@ def test_a_hole_in_the_commands_stops_before_anything_is_decided_behind_it(toy: 
     holes = [TopicPartition(f"{run.name}-commands", partition, 20) for partition in range(PARTITIONS)]
     for future in run.admin.delete_records(holes).values():
         future.result(10)
-    assert run.start("A").wait(40) == Exit.HOLE
+    assert exit_of(run.start("A")) == Exit.HOLE
     assert "retention has deleted everything below 20" in run.log("A")
     assert all(run.numbers(partition) == [] for partition in range(PARTITIONS))
 
@@ -98,5 +104,5 @@ def test_a_hole_in_the_commands_stops_before_anything_is_decided_behind_it(toy: 
 def test_commands_without_broker_time_are_refused(toy: Callable[..., ToyRun]) -> None:
     run = toy(timestamps="CreateTime")
     run.feed_all(3)
-    assert run.start("A").wait(40) == Exit.HOLE
+    assert exit_of(run.start("A")) == Exit.HOLE
     assert "message.timestamp.type=LogAppendTime" in run.log("A")

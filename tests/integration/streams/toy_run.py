@@ -1,8 +1,8 @@
 """One toy application with topics of its own, a feeder that knows what it fed, and its worker processes."""
 
 import json
+import os
 import struct
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from pathlib import Path
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from app.admin.processes import Child, spawn
 from app.streams.store import Store
 from tests.integration.streams.toy_worker import KEYS, POSITION_KEY, ROW
 
@@ -34,7 +35,7 @@ class ToyRun:
             future.result(10)
         self.fed: list[int] = [0] * PARTITIONS
         self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 2})
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Child] = []
 
     def feed(self, partition: int, numbers: int = 1) -> None:
         """One command with the next numbers of this partition."""
@@ -55,7 +56,7 @@ class ToyRun:
     def flush(self) -> None:
         assert self._producer.flush(20) == 0
 
-    def start(self, instance: str, *, directory: str | None = None) -> subprocess.Popen[bytes]:
+    def start(self, instance: str, *, directory: str | None = None) -> Child:
         path = self.directory / (directory or instance)
         path.mkdir(parents=True, exist_ok=True)
         options = {
@@ -65,13 +66,13 @@ class ToyRun:
             "instance": instance,
             "partitions": PARTITIONS,
         }
-        with (path / f"{instance}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tests.integration.streams.toy_worker", json.dumps(options)],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=ROOT,
-            )
+        process = spawn(
+            instance,
+            [sys.executable, "-m", "tests.integration.streams.toy_worker", json.dumps(options)],
+            log=path / f"{instance}.log",
+            environment={**os.environ, "PYTHONPATH": str(ROOT)},
+            die_with_parent=True,
+        )
         self._processes.append(process)
         return process
 
@@ -142,18 +143,17 @@ class ToyRun:
                 stored.pop(POSITION_KEY, None)
                 assert stored == want
 
-    def stop(self, process: subprocess.Popen[bytes]) -> None:
-        process.terminate()
-        assert process.wait(20) == 0
+    def stop(self, process: Child) -> None:
+        assert process.stop(deadline_s=30)
+        assert process.exit_code() == 0
 
     def close(self) -> None:
         for process in self._processes:
-            if process.poll() is None:
+            if process.exit_code() is None:
                 process.kill()
-                process.wait()
 
 
-def eventually(what: Callable[[], bool], timeout_s: float = 40.0) -> None:
+def eventually(what: Callable[[], bool], timeout_s: float = 120.0) -> None:
     """Polls until it holds; fails after the deadline."""
     deadline = time.monotonic() + timeout_s
     while not what():

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from app.domain.rows import PositionRow
 from app.streams.app import App
 from app.streams.metrics import StreamMetrics
-from app.streams.producer import Outgoing
+from app.streams.producer import KeyValue
 from app.streams.step import Changes, Step
 from app.streams.store import Changelog, Store
 
@@ -44,7 +44,7 @@ def attach(app: App, name: str) -> None:
 
 async def decide(step: Step, changelog: Changelog, events: str) -> None:
     rows: dict[bytes, bytes | None] = {}
-    sends = []
+    sends: list[KeyValue] = []
     while (record := step.take()) is not None:
         if record.value == b"!raise":
             raise KeyError("asked to raise")
@@ -56,12 +56,12 @@ async def decide(step: Step, changelog: Changelog, events: str) -> None:
                 rows[key] = step.store.get([changelog.prefix + key])[0]
             old = rows[key]
             rows[key] = ROW.pack(number, ROW.unpack(old)[1] + 1 if old else 1)
-        sends.append(Outgoing(events, step.partition, None, record.value))
+        sends.append((None, record.value))
         step.spend(1)
-    position = PositionRow(
-        offset=step.events[-1].message.offset, epoch=-1, log_time_ms=step.log_time_ms, settings_version=0
+    position = PositionRow(offset=step.last_offset, epoch=-1, log_time_ms=step.log_time_ms, settings_version=0)
+    await step.commit(
+        {(events, step.partition): sends}, [Changes(table=changelog, rows=list(rows.items()))], POSITION_KEY, position
     )
-    await step.commit(sends, [Changes(table=changelog, rows=list(rows.items()))], POSITION_KEY, position)
 
 
 def main(options: dict[str, Any]) -> None:

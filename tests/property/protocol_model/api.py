@@ -69,7 +69,10 @@ class Api:
         )
 
     def _answer(self, request: SyncRequest, begun: list[int]) -> SyncAnswer:
+        """Rules 2 and 3. A partition whose view has not passed the instance's begin offers no leases, and its cursor
+        stays (in a full answer: is left out)."""
         full = request.runs is not None
+        taken = dict(request.lease_cursor.positions) if request.lease_cursor else {}
         cursor = Cursor(LOG, {})
         leases: list[Lease] = []
         reported: list[str] = []
@@ -77,19 +80,17 @@ class Api:
         stops: list[Stop] = []
         for partition in PARTITIONS:
             view = self.views[partition]
-            if view <= begun[partition] and "offer only after BeginInstance" not in self._off:
-                if full:
-                    return SyncAnswer(sequence=request.sequence, lease_cursor=Cursor(LOG, {}), leases_known=False)
-                continue
-            if view:
+            is_open = view > begun[partition] or "offer only after BeginInstance" in self._off
+            if is_open and view:
                 cursor.positions[partition] = (view - 1, ORDINAL_MAX)
-            before = request.lease_cursor.positions.get(partition, (-1, -1))[0] if request.lease_cursor else -1
-            since = -1 if full else before
+            elif not is_open and partition in taken and not full:
+                cursor.positions[partition] = taken[partition]
+            since = -1 if full else taken.get(partition, (-1, -1))[0]
             snapshot = self._agents[partition].snapshots[view]
             for run, row in snapshot.runs.items():
                 if NODES[row.node] != request.cluster:
                     continue
-                if row.state is RunState.LEASED and row.leased > since:
+                if row.state is RunState.LEASED and row.leased > since and is_open:
                     leases.append(self._lease(run, row))
                 elif row.state is RunState.STOPPING and row.stopped > since:
                     stops.append(Stop(job_id=job_id(row.job), run_id=run, attempt=0, reason="cancelled"))

@@ -36,20 +36,20 @@ def _told_as_lease(run: Run) -> bool:
 
 MUTATIONS: dict[str, Mutation] = {
     "drop answers that are behind": Mutation(
-        source="rule 2", seed=0, function="answer_is_behind", careless=lambda *_: False
+        source="rule 2", seed=84, function="answer_is_behind", careless=lambda *_: False
     ),
     "wait for displaced runs": Mutation(
-        source="rule 2", seed=0, function="displaced_are_gone", careless=lambda *_: True
+        source="rule 2", seed=1, function="displaced_are_gone", careless=lambda *_: True
     ),
-    "displaced runs were told of": Mutation(source="rule 2", seed=0, function="has_told_of", careless=lambda *_: True),
+    "displaced runs were told of": Mutation(source="rule 2", seed=93, function="has_told_of", careless=lambda *_: True),
     "create at most once": Mutation(source="rule 2", seed=0, function="may_be_created", careless=_told_as_lease),
     "lost pods end their run": Mutation(
-        source="rule 3", seed=0, function="lost_pod_ends_run", careless=lambda *_: False
+        source="rule 3", seed=378, function="lost_pod_ends_run", careless=lambda *_: False
     ),
-    "ask for full answers": Mutation(source="rule 3", seed=0),
+    "ask for full answers": Mutation(source="rule 3", seed=4),
     "positive evidence": Mutation(
         source="DESIGN.md 7",
-        seed=0,
+        seed=87,
         function="log_has_ended",
         careless=lambda *_: True,
         with_off="offer only after BeginInstance",
@@ -58,24 +58,26 @@ MUTATIONS: dict[str, Mutation] = {
     "forget only what has ended": Mutation(
         source="rule 3", seed=0, function="may_be_forgotten", careless=lambda *_: True
     ),
-    "last words wait for creates": Mutation(source="rule 4", seed=0, function="certain_from_ms", careless=lambda *_: 0),
+    "last words wait for creates": Mutation(
+        source="rule 4", seed=23, function="certain_from_ms", careless=lambda *_: 0
+    ),
     "last words are certain": Mutation(
-        source="rule 4", seed=0, function="absence_is_certain", careless=_seen_as_absent
+        source="rule 4", seed=9, function="absence_is_certain", careless=_seen_as_absent
     ),
     "delete first, report after": Mutation(
-        source="rule 4", seed=0, function="trouble_is_said_while_pod_lives", careless=lambda: True
+        source="rule 4", seed=8, function="trouble_is_said_while_pod_lives", careless=lambda: True
     ),
-    "keep finished pods": Mutation(source="rule 5", seed=0, function="finished_pod_may_go", careless=lambda *_: True),
+    "keep finished pods": Mutation(source="rule 5", seed=491, function="finished_pod_may_go", careless=lambda *_: True),
     "act only with the lock": Mutation(
-        source="DESIGN.md 7", seed=0, function="lock_allows_acting", careless=lambda *_: True
+        source="DESIGN.md 7", seed=328, function="lock_allows_acting", careless=lambda *_: True
     ),
-    "refuse old instances": Mutation(source="rule 1", seed=0),
-    "an instance begins once": Mutation(source="rule 1", seed=0),
-    "offer only after BeginInstance": Mutation(source="rule 1", seed=0),
-    "refuse leases while a run stops": Mutation(source="DESIGN.md 5", seed=0),
-    "refuse old epochs": Mutation(source="DESIGN.md 6", seed=0),
-    "assume undecided leases": Mutation(source="DESIGN.md 6", seed=0),
-    "hold room until gone": Mutation(source="DESIGN.md 6", seed=0),
+    "refuse old instances": Mutation(source="rule 1", seed=88),
+    "an instance begins once": Mutation(source="rule 1", seed=2216),
+    "offer only after BeginInstance": Mutation(source="rule 1", seed=13),
+    "refuse leases while a run stops": Mutation(source="DESIGN.md 5", seed=434),
+    "refuse old epochs": Mutation(source="DESIGN.md 6", seed=4),
+    "assume undecided leases": Mutation(source="DESIGN.md 6", seed=1),
+    "hold room until gone": Mutation(source="DESIGN.md 6", seed=94),
 }
 
 

@@ -17,6 +17,8 @@ class Safety:
         """run -> its accepted last word"""
         self._succeeded: set[str] = set()
         """runs whose pod finished well, and that nobody else removed"""
+        self._kept: set[str] = set()
+        """those of them whose pod was not being deleted to end the run either"""
 
     def pod_began(self, pod: ModelPod, kubes: list[ModelKube]) -> None:
         """No job runs in two pods at once, no node is booked twice, and no run runs after its last word was
@@ -28,14 +30,18 @@ class Safety:
             raise ViolationError(f"job {pod.job} runs in two pods")
         if nodes[pod.node] > 1:
             raise ViolationError(f"node {pod.node} is booked twice")
+        if pod.run in self._kept:
+            raise ViolationError(f"run {pod.run} begins again, though it has finished well")
         if pod.run in self._closed:
             raise ViolationError(f"run {pod.run} runs after its last word {self._closed[pod.run]} was accepted")
 
     def pod_finished(self, pod: ModelPod) -> None:
         self._succeeded.add(pod.run)
+        self._kept.add(pod.run)
 
     def pod_lost(self, pod: ModelPod) -> None:
         self._succeeded.discard(pod.run)
+        self._kept.discard(pod.run)
 
     def last_word_accepted(self, run: str, word: str, stopped: bool, kubes: list[ModelKube]) -> None:
         """A last word is true: no pod of the run lives; and work that was done is not said to have failed."""
@@ -45,9 +51,9 @@ class Safety:
             raise ViolationError(f"run {run} finished well and is logged as {word}")
         self._closed[run] = word
 
-    @staticmethod
-    def pod_is_ended(pod: ModelPod, ended_by_log: bool) -> None:
+    def pod_is_ended(self, pod: ModelPod, ended_by_log: bool) -> None:
         """Nobody's running job is stopped unless the log ended it (or its pod is in trouble)."""
+        self._kept.discard(pod.run)
         if pod.state == "running" and not ended_by_log:
             raise ViolationError(f"run {pod.run} is stopped, and nobody ended it")
 

@@ -79,7 +79,7 @@ class World:
             (self._lose_message, 2),
             (self._restore_views, 0.5),
             (self._restart_api, 0.4),
-            (self._lose_pod, 0.4),
+            (self._lose_pod, 0.8),
             (self._zombie_step, 4),
         )
         self._steps = [step for step, _ in weights]
@@ -162,10 +162,7 @@ class World:
             return False
         if executor.outstanding[lane] is not None and not self.fair and self.rng.random() < 0.8:
             return False
-        request = executor.next_request(lane, self.now_ms)
-        if request is None:
-            return False
-        self._requests.append(_Sent(executor, lane, request))
+        self._requests.append(_Sent(executor, lane, executor.next_request(lane, self.now_ms)))
         return True
 
     def _receive_request(self) -> bool:
@@ -181,13 +178,17 @@ class World:
         if not self._answers:
             return False
         sent = self._answers.pop(self.rng.randrange(len(self._answers)))
-        if sent.executor not in self._executors.values():
+        executor = sent.executor
+        is_current = executor in self._executors.values()
+        if not is_current and executor not in self._zombies:
             return False
-        if sent.body is None:
-            self._replace(sent.executor.kube.cluster, keeps_zombie=False)
-        else:
+        if sent.body is not None:
             assert isinstance(sent.body, SyncAnswer)
-            sent.executor.receive(sent.lane, sent.body, self.now_ms)
+            executor.receive(sent.lane, sent.body, self.now_ms)
+        elif is_current:
+            self._replace(executor.kube.cluster, keeps_zombie=False)
+        else:
+            self._zombies.remove(executor)
         return True
 
     def _executor_step(self) -> bool:

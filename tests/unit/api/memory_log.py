@@ -47,8 +47,9 @@ class MemorySource:
         self._next = dict(start)
 
     async def poll(self, max_records: int, timeout_ms: int) -> Sequence[Record]:
+        was_at_end = self.at_end
         found = self._fetch(max_records)
-        if not found:
+        if not found and (was_at_end or not self.at_end):
             changed = self._log.changed
             try:
                 async with asyncio.timeout(timeout_ms / 1_000):

@@ -39,10 +39,14 @@ class RunningApi:
 
 @asynccontextmanager
 async def running_api(
-    *, settings: dict[str, Any] | None = None, deciding: bool = True, database_url: str = NO_DATABASE
+    *,
+    settings: dict[str, Any] | None = None,
+    deciding: bool = True,
+    database_url: str = NO_DATABASE,
+    log: MemoryLog | None = None,
 ) -> AsyncIterator[RunningApi]:
-    """Ready when it is yielded. deciding: a decider works beside it."""
-    log = MemoryLog()
+    """Ready when it is yielded. deciding: a decider works beside it. log: that of another process."""
+    log = log or MemoryLog()
     database = await Database.open(database_url)
     positions = Positions(database_url)
     access = LogAccess(

@@ -1,7 +1,9 @@
 """A queue agent without Kafka: commands in a list, a producer that keeps what it is given, a real store and real
 deciding."""
 
+import asyncio
 import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +13,9 @@ from prometheus_client import CollectorRegistry
 from agents.queue import Decide, decide_step
 from app.domain.rows import PositionRow
 from app.domain.state import FIRST_POSITION
+from app.streams.claims import Claim, Source
 from app.streams.metrics import StreamMetrics
-from app.streams.producer import Outgoing
+from app.streams.producer import KeyValue, Place
 from app.streams.step import LOG_APPEND_TIME, Step, StepLimits
 from app.streams.store import Store
 from app.streams.tenure import Tenure
@@ -23,27 +26,26 @@ class KeptLog:
     """Stands where the transactional producer stands."""
 
     def __init__(self) -> None:
-        self.records: dict[str, list[Outgoing]] = {}
+        self.records: dict[str, list[KeyValue]] = {}
         self.transactions = 0
 
-    async def commit(self, outgoing: list[Outgoing]) -> dict[tuple[str, int], int]:
+    async def commit(self, outgoing: Mapping[Place, Sequence[KeyValue]]) -> dict[Place, int]:
         self.transactions += 1
-        for record in outgoing:
-            self.records.setdefault(record.topic, []).append(record)
-        return {(record.topic, record.partition): len(self.records[record.topic]) - 1 for record in outgoing}
+        for (topic, _), records in outgoing.items():
+            self.records.setdefault(topic, []).extend(records)
+        return {place: len(self.records[place[0]]) - 1 for place in outgoing}
 
     def values(self, topic: str) -> list[bytes]:
-        return [record.value or b"" for record in self.records.get(topic, [])]
+        return [value or b"" for _, value in self.records.get(topic, [])]
 
     def latest(self, topic: str) -> dict[bytes, bytes]:
         """What compaction would leave."""
         rows: dict[bytes, bytes] = {}
-        for record in self.records.get(topic, []):
-            key = record.key or b""
-            if record.value is None:
-                rows.pop(key, None)
+        for key, value in self.records.get(topic, []):
+            if value is None:
+                rows.pop(key or b"", None)
             else:
-                rows[key] = record.value
+                rows[key or b""] = value
         return rows
 
 
@@ -51,8 +53,6 @@ class MemoryTenure(Tenure):
     """A tenure that is ready, of a partition whose log is kept in memory."""
 
     def __init__(self, directory: Path, partition: int) -> None:
-        from app.streams.claims import Claim, Source
-
         Claim.__init__(self, Source("argosy.commands", partition))
         self.position: PositionRow = FIRST_POSITION
         self.metrics = StreamMetrics(CollectorRegistry())
@@ -65,24 +65,16 @@ class MemoryTenure(Tenure):
 
     def feed(self, value: bytes, timestamp_ms: int, key: bytes = b"q") -> None:
         """One command record."""
-        message = SimpleNamespace(
-            topic="argosy.commands",
-            partition=self.partition,
-            offset=self._offset,
-            timestamp=timestamp_ms / 1000,
-            timestamp_type=LOG_APPEND_TIME,
-            key=key,
-            value=value,
-            claim=self,
+        record = SimpleNamespace(
+            offset=self._offset, timestamp=timestamp_ms, timestamp_type=LOG_APPEND_TIME, key=key, value=value
         )
         self._offset += 1
-        self.in_hand_records += 1
-        self.in_hand_bytes += len(value)
-        self.received(SimpleNamespace(message=message))
+        self.given([record])
+        self.received(SimpleNamespace(message=SimpleNamespace(records=[record])))
 
     async def step(self, decide: Decide, limits: StepLimits) -> Step:
         """One step over what is in hand."""
-        step = Step(self, limits)
+        step = Step(self, limits, asyncio.Lock())
         async with step:
             await decide_step(step, decide)
         return step

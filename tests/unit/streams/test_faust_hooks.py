@@ -185,17 +185,41 @@ async def test_consumer_to_message_marks_each_record_with_its_claim(rig: SimpleN
     assert (message.offset, message.timestamp, message.timestamp_type) == (5, 1_700_000_000.123, 1)
 
 
-async def test_consumer_committed_offset_lets_acks_from_the_position_on_become_commits(rig: SimpleNamespace) -> None:
+async def test_consumer_to_message_makes_one_message_of_a_bundle_that_stands_at_its_last_record(
+    rig: SimpleNamespace,
+) -> None:
+    rig.claim.bundled = True
+    rig.driver.gives = {rig.source: [a_record(5), a_record(6), a_record(7)]}
+    [bundle] = (await rig.consumer._getmany({rig.source}, 1.0))[rig.source]
+    message = rig.consumer._to_message(rig.source, bundle)
+    assert message.offset == 7
+    assert [record.offset for record in message.records] == [5, 6, 7]
+    assert rig.claim.in_hand_records == 3
+    rig.claim.bundled = False
+    rig.driver.gives = {rig.source: [a_record(8)]}
+    [record] = (await rig.consumer._getmany({rig.source}, 1.0))[rig.source]
+    assert [one.offset for one in rig.consumer._to_message(rig.source, record).records] == [8]
+    assert places("to_message(tp, record)") == {"transport/consumer.py:1"}
+
+
+async def test_consumer_new_offset_commits_behind_the_last_acknowledged_record_and_gaps_do_not_matter(
+    rig: SimpleNamespace,
+) -> None:
+    assert places("self._acked[tp]") == {"transport/consumer.py:2"}
+    assert places("self._acked_index[tp]") == {"transport/consumer.py:2"}
+    assert places("self._new_offset(tp)") == {"transport/consumer.py:1"}
+    assert places("await self._add_gap(") == {"transport/consumer.py:1"}
     rig.app.topics._acking_topics.add(TOPIC)
+    rig.driver.gives = {rig.source: [a_record(5)]}
     await rig.consumer._getmany({rig.source}, 1.0)
     assert rig.consumer._committed_offset[rig.source] == 5
-    messages = {offset: rig.consumer._to_message(rig.source, a_record(offset)) for offset in (4, 5, 6, 8)}
-    assert not rig.consumer.ack(messages[4])
-    assert rig.consumer.ack(messages[6])
-    assert rig.consumer.ack(messages[8])
-    assert rig.consumer._new_offset(rig.source) == 7
-    rig.consumer._committed_offset[rig.source] = 6
+    for offset in (20, 33):
+        await rig.consumer._add_gap(rig.source, offset - 10, offset)
+        assert rig.consumer.ack(rig.consumer._to_message(rig.source, a_record(offset)))
+    assert list(rig.consumer._filter_tps_with_pending_acks()) == [rig.source]
+    assert rig.consumer._new_offset(rig.source) == 34
     assert rig.consumer._new_offset(rig.source) is None
+    assert not rig.consumer.ack(rig.consumer._to_message(rig.source, a_record(4)))
 
 
 def test_consumer_seek_wait_sets_the_read_offset() -> None:
@@ -210,6 +234,17 @@ async def test_consumer_thread_create_worker_consumer_sets_the_isolation_level(m
         made = thread._create_worker_consumer(app.transport)
         assert made._isolation_level == level
     assert "isolation_level=self._isolation_level" in inspect.getsource(aiokafka.AIOKafkaConsumer.start)
+
+
+def test_table_manager_on_start_does_what_ours_does_after_a_pause() -> None:
+    lines = inspect.getsource(faust.tables.manager.TableManager.on_start).splitlines()
+    assert [line.strip() for line in lines if line.strip()[:1] not in ("", '"')] == [
+        "async def on_start(self) -> None:",
+        "await self.sleep(1.0)",
+        "if not self.should_stop:",
+        "await self._update_channels()",
+        "await self.recovery.start()",
+    ]
 
 
 async def test_table_manager_update_channels_registers_tables_and_subscribes_to_none(

@@ -1,0 +1,32 @@
+"""The committed SDL is the schema, and it keeps the names of the API's core."""
+
+from app.api.graphql.schema import SDL_FILE, make_schema, sdl
+
+CORE_FIELDS = {
+    "Mutation": {"createQueues", "submitJobs", "cancelJobs", "cancelJobSet"},
+    "Query": {"job", "jobs", "jobSet", "queue", "queues", "clusters", "nodes", "rounds"},
+    "Subscription": {"jobSetEvents"},
+    "SubmitJobsPayload": {"position", "results", "errors"},
+    "SubmitResult": {"index", "jobId", "duplicate", "error"},
+    "JobsPayload": {"position", "affected", "affectedCount", "notAffected", "errors"},
+    "QueuesPayload": {"position", "queues", "errors"},
+    "FieldError": {"code", "rule", "index", "path", "message"},
+    "ItemError": {"id", "code", "message"},
+    "EventBatch": {"events", "cursor", "caughtUp", "heartbeat"},
+}
+
+
+def test_the_committed_schema_is_what_the_program_serves() -> None:
+    assert SDL_FILE.read_text() == sdl(), "write it anew: python -m app.api.graphql.write_schema"
+
+
+def test_the_names_of_the_core_are_those_of_the_reference() -> None:
+    types = make_schema()._schema.type_map
+    for name, fields in CORE_FIELDS.items():
+        assert fields <= set(types[name].fields), name  # type: ignore[attr-defined]
+
+
+def test_an_event_has_an_identity_and_a_position() -> None:
+    assert {"id", "position", "kind", "terminal", "time", "jobId"} <= set(
+        make_schema()._schema.type_map["JobEvent"].fields
+    )  # type: ignore[attr-defined]
