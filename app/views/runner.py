@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from app.db.errors import DatabaseError, PositionMoved, Unavailable
-from app.db.migrations import check_migrated
+from app.db.revision import check_migrated
 from app.domain.events import EventsRecord
 from app.domain.rows import POSITION_KEY
 from app.views.install import install
