@@ -21,6 +21,8 @@ from app.domain.commands import (
     CreateQueues,
     ExpireRuns,
     LeaseJobs,
+    PreemptRuns,
+    RejectJobs,
     ReportRuns,
     SubmitJobs,
 )
@@ -262,6 +264,10 @@ def items_of(command: Command) -> int:
         count = len(command.reports)
     elif isinstance(command, ExpireRuns):
         count = len(command.expiries)
+    elif isinstance(command, PreemptRuns):
+        count = len(command.preemptions)
+    elif isinstance(command, RejectJobs):
+        count = len(command.rejections)
     elif isinstance(command, CreateQueues):
         count = len(command.queues)
     else:

@@ -27,14 +27,14 @@ def entry(log_time_ms: int, key: bytes) -> bytes:
     return BY_TIME + log_time_ms.to_bytes(8, "big") + key
 
 
-def entry_of(key: bytes, value: bytes) -> bytes | None:
+def entries_of(key: bytes, value: bytes) -> tuple[bytes]:
     """The index entry of a stored row."""
     row = decode(value)
     assert isinstance(row, ClientIdRow | RequestIdRow), f"argosy.client-ids holds a {type(row).__name__}"
-    return entry(row.log_time_ms, key)
+    return (entry(row.log_time_ms, key),)
 
 
-CHANGELOG = Changelog(topic=CLIENT_IDS, prefix=PREFIX, entry=entry_of)
+CHANGELOG = Changelog(topic=CLIENT_IDS, prefix=PREFIX, entries=entries_of)
 
 
 def client_ids_table(app: App, source: str) -> TransactionalTable:
@@ -79,7 +79,7 @@ class ClientIds:
             changes.add(
                 key,
                 None if row is None else encode(row),
-                None if before is None else entry(before.log_time_ms, key),
-                None if row is None else entry(row.log_time_ms, key),
+                () if before is None else (entry(before.log_time_ms, key),),
+                () if row is None else (entry(row.log_time_ms, key),),
             )
         return changes

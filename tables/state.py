@@ -1,14 +1,17 @@
 """Table `state`: live jobs, stopping runs, queues, operations, clusters, settings and the position of one partition.
 Changelog: argosy.state.
 
-Rows and keys: app.domain.rows. Local index: queue incarnation, job set and job id of each live job. `PartitionState`
-is what deciding reads: the rows of both tables before a step.
+Rows and keys: app.domain.rows. Local indexes: queue incarnation, job set and job id of each live job; incarnation,
+gang, generation and job id of each member of a gang. `PartitionState` is what deciding reads: the rows of both tables
+before a step.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import islice
 
-from app.domain.rows import POSITION_KEY, JobRow, OperationRow, PositionRow
-from app.domain.state import IdRow, Overlay, StateRow
+from app.domain.rows import FLAG_GANG, POSITION_KEY, JobGang, JobRow, OperationRow, PositionRow
+from app.domain.state import GangKey, IdRow, Overlay, StateRow, gang_key_of, sizes_after
 from app.log.codec import decode, encode
 from app.log.topics import STATE
 from app.streams.app import App
@@ -22,11 +25,15 @@ from tables.client_ids import ClientIds
 PREFIX = b"s"
 BY_SET = b"J"
 """+ incarnation (8 bytes) + length of the job set's name (2 bytes) + the name + job id: the local index"""
+BY_GANG = b"G"
+"""+ incarnation (8 bytes) + length of the gang's id (2 bytes) + the id + generation (4 bytes) + job id"""
 CACHE_ROWS = 20_000
+CACHE_GANGS = 10_000
 
 _FRAME_BYTES = 5
 _HEAD_BYTES = 116
 _FIELDS_AT = _FRAME_BYTES + _HEAD_BYTES
+_FLAGS_AT = _FRAME_BYTES + 3
 _JOB_ROW_FRAME = encode(JobRow(head=bytes(_HEAD_BYTES), queue="", incarnation=0, job_set=""))[:_FRAME_BYTES]
 
 
@@ -40,19 +47,25 @@ def set_prefix(incarnation: int, job_set: bytes) -> bytes:
     return BY_SET + incarnation.to_bytes(8, "big") + len(job_set).to_bytes(2, "big") + job_set
 
 
-def entry_of(key: bytes, value: bytes) -> bytes | None:
-    """The index entry of a stored row; only jobs have one.
+def gang_prefix(gang: GangKey) -> bytes:
+    """What the index entries of a gang begin with."""
+    name = gang.gang_id.encode()
+    return BY_GANG + gang.incarnation.to_bytes(8, "big") + len(name).to_bytes(2, "big") + name
+
+
+def entries_of(key: bytes, value: bytes) -> tuple[bytes, ...]:
+    """The index entries of a stored row; only jobs have any.
 
     A restore calls this for every row, so the two fields are cut out of the Avro instead of decoding it: behind the
     fixed head stand queue (string), incarnation (long) and job set (string). Rows that follow each other are mostly of
     one set; then these bytes are the same as before."""
     global _last_set
     if key[:1] != b"j":
-        return None
-    if not value.startswith(_JOB_ROW_FRAME):
+        return ()
+    if not value.startswith(_JOB_ROW_FRAME) or value[_FLAGS_AT] & FLAG_GANG:
         row = decode(value)
         assert isinstance(row, JobRow), f"a job's key holds a {type(row).__name__}"
-        return set_prefix(row.incarnation, row.job_set.encode()) + key[1:]
+        return _entries(key, row)
     fields, prefix = _last_set
     if not value.startswith(fields, _FIELDS_AT):
         length, at = _long(value, _FIELDS_AT)
@@ -60,7 +73,7 @@ def entry_of(key: bytes, value: bytes) -> bytes | None:
         length, at = _long(value, at)
         prefix = set_prefix(incarnation, value[at : at + length])
         _last_set = value[_FIELDS_AT : at + length], prefix
-    return prefix + key[1:]
+    return (prefix + key[1:],)
 
 
 def _long(data: bytes, at: int) -> tuple[int, int]:
@@ -77,18 +90,29 @@ def _long(data: bytes, at: int) -> tuple[int, int]:
     return number >> 1 ^ -(number & 1), at
 
 
-def _same_entry(was: StateRow | None, now: StateRow | None) -> bool:
-    """Whether a row that becomes another keeps its index entry, or has none before and after."""
+def _same_entries(was: StateRow | None, now: StateRow | None) -> bool:
+    """Whether a row that becomes another keeps its index entries, or has none before and after."""
     if isinstance(was, JobRow) and isinstance(now, JobRow):
-        return was.job_set == now.job_set and was.incarnation == now.incarnation
+        same_set = was.job_set == now.job_set and was.incarnation == now.incarnation
+        return same_set and (was.more is now.more or _gang(was) == _gang(now))
     return not isinstance(was, JobRow) and not isinstance(now, JobRow)
 
 
-def _entry(key: bytes, row: StateRow | None) -> bytes | None:
-    return set_prefix(row.incarnation, row.job_set.encode()) + key[1:] if isinstance(row, JobRow) else None
+def _gang(row: JobRow) -> JobGang | None:
+    return row.more.gang if row.more is not None else None
 
 
-CHANGELOG = Changelog(topic=STATE, prefix=PREFIX, entry=entry_of)
+def _entries(key: bytes, row: StateRow | None) -> tuple[bytes, ...]:
+    if not isinstance(row, JobRow):
+        return ()
+    of_set = set_prefix(row.incarnation, row.job_set.encode()) + key[1:]
+    gang, name = _gang(row), gang_key_of(row)
+    if gang is None or name is None:
+        return (of_set,)
+    return of_set, gang_prefix(name) + gang.generation.to_bytes(4, "big") + key[1:]
+
+
+CHANGELOG = Changelog(topic=STATE, prefix=PREFIX, entries=entries_of)
 
 
 def state_table(app: App, source: str) -> TransactionalTable:
@@ -112,6 +136,7 @@ class PartitionState:
         self._store = store
         self._rows: Rows[StateRow] = Rows(store, PREFIX, CACHE_ROWS)
         self._ids = ClientIds(store)
+        self._gang_sizes: dict[GangKey, Mapping[int, int]] = {}
         self._operations: dict[int, OperationRow] = {}
         for key, value in store.items(PREFIX + b"o"):
             row = decode(value)
@@ -152,6 +177,24 @@ class PartitionState:
         self._rows.prefetch([b"j" + job_id for job_id in found])
         return found
 
+    def gang_sizes(self, gang: GangKey) -> Mapping[int, int]:
+        sizes = self._gang_sizes.get(gang)
+        if sizes is None:
+            prefix = gang_prefix(gang)
+            generations = slice(len(prefix), len(prefix) + 4)
+            found = Counter(entry[generations] for entry in self._store.keys(prefix, prefix))
+            sizes = {int.from_bytes(generation, "big"): size for generation, size in found.items()}
+            if len(self._gang_sizes) >= CACHE_GANGS:
+                self._gang_sizes.clear()
+            self._gang_sizes[gang] = sizes
+        return sizes
+
+    def gang_members(self, gang: GangKey, generation: int, limit: int) -> list[bytes]:
+        prefix = gang_prefix(gang) + generation.to_bytes(4, "big")
+        found = [entry[len(prefix) :] for entry in islice(self._store.keys(prefix, prefix), limit)]
+        self._rows.prefetch([b"j" + job_id for job_id in found])
+        return found
+
     def oldest_ids(self, before_ms: int, limit: int) -> list[bytes]:
         return self._ids.oldest(before_ms, limit)
 
@@ -165,16 +208,19 @@ class PartitionState:
                 continue
             value = None if row is None else encode(row)
             was = before(key) if key[:1] == b"j" else None
-            if _same_entry(was, row):
+            if _same_entries(was, row):
                 plain((key, value))
             else:
-                changes.add(key, value, _entry(key, was), _entry(key, row))
+                changes.add(key, value, _entries(key, was), _entries(key, row))
         return [self._ids.changes(overlay.changed_ids), changes]
 
     def committed(self, overlay: Overlay, position: PositionRow) -> None:
         """The step stands in the log and in the store."""
         self._rows.committed({**overlay.changed, POSITION_KEY: position})
         self._ids.rows.committed(overlay.changed_ids)
+        for gang, moves in overlay.moved_gangs.items():
+            if gang in self._gang_sizes:
+                self._gang_sizes[gang] = sizes_after(self._gang_sizes[gang], moves)
         for key, row in overlay.changed.items():
             if key[:1] == b"o":
                 offset = int.from_bytes(key[1:], "big")

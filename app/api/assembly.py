@@ -27,6 +27,7 @@ from app.api.job_policy import job_policy
 from app.api.log_ports import LogWriter
 from app.api.service.cancel import CancelService
 from app.api.service.create_queues import CreateQueuesService
+from app.api.service.insight import InsightService
 from app.api.service.pod_cache import PodCache
 from app.api.service.queue_access import QueueAccess
 from app.api.service.read import ReadService
@@ -131,6 +132,7 @@ def _graphql_services(
         cancel=CancelService(command_log, waiting),
         create_queues=CreateQueuesService(command_log, waiting, policy.limits.priority_classes),
         read=ReadService(database, positions, coordinates),
+        insight=InsightService(database, tail),
         stream=StreamService(
             DatabaseHistory(database), access, tail, coordinates, streams_max=settings.api.subscriptions_max
         ),

@@ -11,8 +11,6 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from app.db.definitions import definitions
-from app.db.engine import connect
-from app.db.errors import NotInstalled, NotMigrated, translated
 
 SCRIPTS = Path(__file__).with_name("alembic")
 
@@ -25,27 +23,10 @@ async def migrate(url: str) -> str:
 
 
 def newest_revision() -> str:
-    """The revision that this program needs."""
+    """The newest revision among the scripts; app.db.revision.NEWEST names it."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
     assert head is not None, "there is at least one migration"
     return head
-
-
-async def check_migrated(url: str) -> None:
-    """Raises NotMigrated when the database is not at the newest revision, Unavailable when it cannot be asked."""
-    try:
-        with translated():
-            connection = await connect(url, name="argosy-check")
-            try:
-                found = await connection.fetchval("SELECT version_num FROM platform_migrations")
-            finally:
-                await connection.close()
-    except NotInstalled:
-        found = None
-    if found != newest_revision():
-        raise NotMigrated(
-            f"the database is at revision {found or 'none'}, {newest_revision()} is needed: run `argosy-admin migrate`"
-        )
 
 
 def _upgrade(connection: Connection) -> None:

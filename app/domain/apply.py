@@ -18,10 +18,11 @@ from app.domain.changes import (
     RunStopped,
     SettingsChanged,
 )
-from app.domain.events import Event
+from app.domain.events import Event, JobData
 from app.domain.lifecycle import STATE_CODES, STATES, EventKind, IllegalTransition, JobState, after
 from app.domain.limits import AVOID_NODES_MAX
 from app.domain.rows import (
+    FLAG_GANG,
     FLAG_MORE,
     FLAG_PREEMPTIBLE,
     FLAG_STOPPING,
@@ -29,6 +30,7 @@ from app.domain.rows import (
     NO_RUN,
     POSITION_KEY,
     SETTINGS_KEY,
+    JobGang,
     JobHead,
     JobMore,
     JobRow,
@@ -42,7 +44,7 @@ from app.domain.rows import (
     queue_key,
     run_key,
 )
-from app.domain.state import FIRST_POSITION, Overlay
+from app.domain.state import FIRST_POSITION, Overlay, gang_key_of
 
 NO_MORE = JobMore()
 
@@ -96,11 +98,12 @@ def _submitted(state: Overlay, change: JobEvent, offset: int, log_time_ms: int) 
     key = job_key(event.job_id)
     if data is None or state.row(key) is not None:
         raise IllegalTransition("SUBMITTED needs a new job and its data")
+    more = JobMore(gang=_gang_of(data, event)) if data.gang is not None else None
     head = JobHead(
         state=STATE_CODES[after(event.kind, None)],
         attempt=0,
         attempted=0,
-        flags=FLAG_PREEMPTIBLE if data.preemptible else 0,
+        flags=(FLAG_PREEMPTIBLE if data.preemptible else 0) | (FLAG_MORE | FLAG_GANG if more is not None else 0),
         priority=data.priority,
         scheduled_at_priority=0,
         submit_ordinal=event.ordinal,
@@ -122,9 +125,11 @@ def _submitted(state: Overlay, change: JobEvent, offset: int, log_time_ms: int) 
         incarnation=change.job_set.incarnation,
         job_set=change.job_set.job_set,
         pools=data.pools,
+        more=more,
     )
     state.put(key, row)
     state.job_added(event.job_id, row)
+    _member_moved(state, event.job_id, None, row)
 
 
 def _job_event(state: Overlay, change: JobEvent, offset: int, log_time_ms: int) -> None:
@@ -139,6 +144,7 @@ def _job_event(state: Overlay, change: JobEvent, offset: int, log_time_ms: int) 
     if event.terminal:
         state.put(job_key(event.job_id), None)
         state.job_removed(event.job_id)
+        _member_moved(state, event.job_id, row, None)
         return
     head = head._replace(state=STATE_CODES[event.after])
     if event.after is not before:
@@ -148,10 +154,48 @@ def _job_event(state: Overlay, change: JobEvent, offset: int, log_time_ms: int) 
     elif event.kind in (EventKind.LEASE_RETURNED, EventKind.LEASE_EXPIRED):
         row, head = _run_left(row, head, event)
     elif event.kind is EventKind.QUEUED:
-        head = head._replace(attempt=event.attempt)
+        row, head = _queued(state, row, head, event)
+    elif event.kind is EventKind.RUNNING and row.more is not None and row.more.displaced:
+        row, head = _with_more(row, head, replace(row.more, displaced=()))
     elif event.kind is EventKind.REPRIORITIZED and event.priority is not None:
         head = head._replace(priority=event.priority)
     state.put(job_key(event.job_id), replace(row, head=JOB_HEAD.pack(*head)))
+
+
+def _gang_of(data: JobData, event: Event) -> JobGang:
+    gang = data.gang
+    assert gang is not None
+    return JobGang(
+        gang_id=gang.gang_id,
+        cardinality=gang.cardinality,
+        uniformity_label=gang.uniformity_label,
+        fail_fast=gang.fail_fast,
+        priority_class=data.priority_class,
+        generation=event.gang_generation or 0,
+    )
+
+
+def _member_moved(state: Overlay, job_id: bytes, before: JobRow | None, row: JobRow | None) -> None:
+    """The index of gangs follows a row that came, went or has another generation."""
+    was = before.more.gang if before is not None and before.more is not None else None
+    now = row.more.gang if row is not None and row.more is not None else None
+    if was is None and now is None:
+        return
+    some = row or before
+    gang = gang_key_of(some) if some is not None else None
+    assert gang is not None
+    state.member_moved(gang, job_id, was.generation if was else None, now.generation if now else None)
+
+
+def _queued(state: Overlay, row: JobRow, head: JobHead, event: Event) -> tuple[JobRow, JobHead]:
+    head = head._replace(attempt=event.attempt)
+    gang = row.more.gang if row.more is not None else None
+    if row.more is None or gang is None or event.gang_generation in (None, gang.generation):
+        return row, head
+    moved = replace(gang, generation=event.gang_generation)
+    after_row, head = _with_more(row, head, replace(row.more, gang=moved))
+    _member_moved(state, event.job_id, row, after_row)
+    return after_row, head
 
 
 def _leased(row: JobRow, head: JobHead, change: JobEvent, offset: int) -> tuple[JobRow, JobHead]:
@@ -196,9 +240,10 @@ def _run_left(row: JobRow, head: JobHead, event: Event) -> tuple[JobRow, JobHead
 
 def _with_more(row: JobRow, head: JobHead, more: JobMore) -> tuple[JobRow, JobHead]:
     kept = None if more == NO_MORE else more
-    flags = head.flags & ~(FLAG_MORE | FLAG_STOPPING)
+    flags = head.flags & ~(FLAG_MORE | FLAG_STOPPING | FLAG_GANG)
     flags |= FLAG_MORE if kept is not None else 0
     flags |= FLAG_STOPPING if more.stopping_run is not None else 0
+    flags |= FLAG_GANG if more.gang is not None else 0
     return replace(row, more=kept), head._replace(flags=flags)
 
 

@@ -76,7 +76,8 @@ class ShapeRef(Struct, frozen=True, kw_only=True):
 
 
 class Gang(Struct, frozen=True, kw_only=True):
-    """Jobs that are placed all or nothing."""
+    """Jobs of a queue that are placed all or nothing. fail_fast: a member whose run is returned or lost fails at once;
+    else the whole gang starts again together. A gang of one job is an ordinary job."""
 
     gang_id: str
     cardinality: int
@@ -199,6 +200,50 @@ class LeaseJobs(Struct, frozen=True, kw_only=True):
     leases: tuple[Lease, ...]
 
 
+class PreemptReason(StrEnum):
+    """Why a run is preempted, as the rounds say it: for the fair share of others, for a higher priority, as a member
+    of a gang of which another is, because its node holds more than it has."""
+
+    FAIR_SHARE = "FAIR_SHARE"
+    URGENCY = "URGENCY"
+    GANG = "GANG"
+    OVERCOMMITTED = "OVERCOMMITTED"
+
+
+class Preemption(Struct, frozen=True, kw_only=True):
+    """One run to preempt. by_job: the job that takes its room, where one does; message is for people ("" = none)."""
+
+    job_id: bytes
+    run_id: bytes
+    attempt: int
+    reason: PreemptReason
+    by_job: bytes | None = None
+    message: str = ""
+
+
+class PreemptRuns(Struct, frozen=True, kw_only=True):
+    """Runs of one partition that make room for others."""
+
+    epoch: int
+    preemptions: tuple[Preemption, ...]
+
+
+class Rejection(Struct, frozen=True, kw_only=True):
+    """One queued job that can never run. reason_code is a short name in CamelCase, reason a sentence for people."""
+
+    job_id: bytes
+    attempt: int
+    reason_code: str
+    reason: str
+
+
+class RejectJobs(Struct, frozen=True, kw_only=True):
+    """Queued jobs of one partition that the leader found impossible to place."""
+
+    epoch: int
+    rejections: tuple[Rejection, ...]
+
+
 class ExpireKind(StrEnum):
     """Why the leader ends a run or job: its cluster is silent (the job fails), the run was never reported (the job
     is queued again), the job grew older than the log is kept (it fails), the cluster was declared dead (the run
@@ -277,5 +322,7 @@ Command = (
     | BeginInstance
     | LeaseJobs
     | ExpireRuns
+    | PreemptRuns
+    | RejectJobs
     | ReportRuns
 )

@@ -17,6 +17,8 @@ from app.domain.commands import (
     CreateQueues,
     ExpireRuns,
     LeaseJobs,
+    PreemptRuns,
+    RejectJobs,
     ReportRuns,
     Settings,
     SubmitJobs,
@@ -24,6 +26,7 @@ from app.domain.commands import (
 from app.domain.decision import Deciding, Decision
 from app.domain.leading import begin_epoch, begin_instance, change_settings, expire_runs, lease_jobs
 from app.domain.limits import CLIENT_IDS_EXPIRED_PER_COMMAND_MAX
+from app.domain.preempting import preempt_runs, reject_jobs
 from app.domain.reporting import report_runs
 from app.domain.state import Overlay
 from app.domain.submitting import create_queues, submit_jobs
@@ -51,6 +54,10 @@ def decide(state: Overlay, command: Command, partition: int, offset: int, log_ti
             operation = cancel_job_set(d, command)
         case ExpireRuns():
             expire_runs(d, command)
+        case PreemptRuns():
+            preempt_runs(d, command)
+        case RejectJobs():
+            reject_jobs(d, command)
         case CreateQueues():
             create_queues(d, command)
         case BeginInstance():

@@ -10,14 +10,15 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from app.domain.commands import RunPosition, Spec
+from app.domain.commands import Gang, RunPosition, Spec
 from app.domain.errors import Refusal
 from app.domain.lifecycle import EventKind, JobState
 
 
 class Event(Struct, frozen=True, kw_only=True):
     """One event of a job. ordinal completes its position; before and attempt let a view count by deltas without
-    reading."""
+    reading. gang_generation comes with SUBMITTED and QUEUED of a member of a gang, preempted_by (a job) with
+    PREEMPTING, PREEMPTED and the FAILED behind them."""
 
     ordinal: int
     kind: EventKind
@@ -42,6 +43,8 @@ class Event(Struct, frozen=True, kw_only=True):
     attempted: bool | None = None
     cluster_time_ms: int | None = None
     containers: str = ""
+    preempted_by: bytes | None = None
+    gang_generation: int | None = None
 
 
 class JobData(Struct, frozen=True, kw_only=True):
@@ -71,6 +74,7 @@ class JobData(Struct, frozen=True, kw_only=True):
     ingresses: str
     external_uri: str | None
     pools: tuple[str, ...]
+    gang: Gang | None = None
 
 
 class LeaseData(Struct, frozen=True, kw_only=True):
@@ -87,13 +91,15 @@ class LeaseData(Struct, frozen=True, kw_only=True):
 
 
 class StopReason(StrEnum):
-    """Why an executor is told to stop a run (the first three), or that its end was accepted (the last two)."""
+    """Why an executor is told to stop a run, or that its end was accepted (finished, gone). restarted: its gang starts
+    again."""
 
     CANCELLED = "cancelled"
     PREEMPTED = "preempted"
     EXPIRED = "expired"
     FINISHED = "finished"
     GONE = "gone"
+    RESTARTED = "restarted"
 
 
 class StopData(Struct, frozen=True, kw_only=True):

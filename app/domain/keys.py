@@ -8,6 +8,8 @@ from app.domain.commands import (
     CreateQueues,
     ExpireRuns,
     LeaseJobs,
+    PreemptRuns,
+    RejectJobs,
     ReportRuns,
     SubmitJobs,
 )
@@ -33,6 +35,11 @@ def keys_read(command: Command) -> tuple[list[bytes], list[bytes]]:
             keys.append(job_key(expiry.job_id))
             if expiry.run_id is not None:
                 keys.append(run_key(expiry.run_id))
+    elif isinstance(command, PreemptRuns):
+        for preemption in command.preemptions:
+            keys += (run_key(preemption.run_id), job_key(preemption.job_id))
+    elif isinstance(command, RejectJobs):
+        keys.extend(job_key(rejection.job_id) for rejection in command.rejections)
     elif isinstance(command, CancelJobs):
         keys.extend(job_key(job_id) for job_id in command.job_ids)
     elif isinstance(command, CancelJobSet):

@@ -9,9 +9,10 @@ from app.domain.commands import BeginEpoch, BeginInstance, ExpireKind, ExpireRun
 from app.domain.decision import Deciding, is_active
 from app.domain.errors import ErrorCode
 from app.domain.events import Event, LeaseData, StopReason
+from app.domain.gangs import Why, refused_gangs, restart
 from app.domain.ids import format_id
 from app.domain.lifecycle import EventKind, JobState
-from app.domain.limits import ATTEMPTS_TOTAL_MAX
+from app.domain.limits import ATTEMPTS_TOTAL_MAX, DISPLACED_PER_LEASE_MAX
 from app.domain.rows import FLAG_STOPPING, ClusterRow, JobHead, JobRow, RunRow, SettingsRow, run_key
 
 
@@ -25,7 +26,7 @@ def begin_epoch(d: Deciding, command: BeginEpoch) -> None:
 
 def change_settings(d: Deciding, command: Settings) -> None:
     """The leader's settings replace those in force when their version is higher."""
-    if _is_stale(d, command.epoch):
+    if is_stale(d, command.epoch):
         return
     if command.version <= d.settings.version:
         d.refuse(-1, ErrorCode.CONFLICT, "version", f"version {command.version} is not above {d.settings.version}")
@@ -49,11 +50,13 @@ def begin_instance(d: Deciding, command: BeginInstance) -> None:
 
 
 def lease_jobs(d: Deciding, command: LeaseJobs) -> None:
-    """Gives queued jobs their runs; a job that has changed since the round keeps its state and the lease is refused."""
-    if _is_stale(d, command.epoch):
+    """Gives queued jobs their runs; a job that has changed since the round keeps its state and the lease is refused,
+    and with it those of its whole gang."""
+    if is_stale(d, command.epoch):
         return
+    of_gangs = refused_gangs(d, command.leases, _why_not)
     for index, lease in enumerate(command.leases):
-        why = _why_not(d, lease)
+        why = of_gangs.get(index) or _why_not(d, lease)
         if why is not None:
             code, path, message = why
             d.refuse(index, code, f"leases[{index}].{path}", message, lease.run_id)
@@ -66,7 +69,7 @@ def lease_jobs(d: Deciding, command: LeaseJobs) -> None:
 
 def expire_runs(d: Deciding, command: ExpireRuns) -> None:
     """Ends the named runs, where they are still what the leader saw."""
-    if _is_stale(d, command.epoch):
+    if is_stale(d, command.epoch):
         return
     for index, expiry in enumerate(command.expiries):
         why = _expire(d, expiry)
@@ -77,37 +80,38 @@ def expire_runs(d: Deciding, command: ExpireRuns) -> None:
 
 
 def requeue_or_fail(d: Deciding, job_id: bytes, attempts_left: bool, **run: Any) -> None:
-    """After a run has left its job: the job waits again under the next attempt or, where it may not, fails."""
+    """After a run has left its job: the job waits again under the next attempt, with its whole gang if it is of one,
+    or fails where it may not."""
     job = d.job(job_id)
     assert job is not None
     row, head = job
-    if attempts_left and head.attempt < ATTEMPTS_TOTAL_MAX:
+    why = None
+    if not attempts_left or head.attempt >= ATTEMPTS_TOTAL_MAX:
+        runs = f"{head.attempted} attempted runs and {head.attempt + 1} in all"
+        why = "MaxRunsExceeded", f"{runs} were returned or lost: no more are made"
+    elif row.more is None or row.more.gang is None:
         d.event(job_id, row, head, EventKind.QUEUED, attempt=head.attempt + 1)
-        return
-    reason = f"{head.attempted} attempted runs and {head.attempt + 1} in all were returned or lost: no more are made"
-    d.event(
-        job_id,
-        row,
-        head,
-        EventKind.FAILED,
-        terminal=True,
-        reason_code="MaxRunsExceeded",
-        reason=reason,
-        retryable=False,
-        **run,
-    )
+    else:
+        why = restart(d, job_id, row, row.more.gang)
+    if why is not None:
+        code, reason = why
+        d.event(
+            job_id, row, head, EventKind.FAILED, terminal=True, reason_code=code, reason=reason, retryable=False, **run
+        )
 
 
-def _is_stale(d: Deciding, epoch: int) -> bool:
+def is_stale(d: Deciding, epoch: int) -> bool:
+    """Refuses the command of a leader that leads no more, or not yet."""
     if epoch == d.epoch:
         return False
     d.refuse(-1, ErrorCode.CONFLICT, "epoch", f"epoch {epoch} does not lead, {d.epoch} does")
     return True
 
 
-def _why_not(d: Deciding, lease: Lease) -> tuple[ErrorCode, str, str] | None:
-    if lease.displaced:
-        return ErrorCode.INVALID, "displaced", "preemption is not supported yet"
+def _why_not(d: Deciding, lease: Lease) -> Why | None:
+    if len(lease.displaced) > DISPLACED_PER_LEASE_MAX:
+        message = f"{len(lease.displaced)} displaced runs, at most {DISPLACED_PER_LEASE_MAX}"
+        return ErrorCode.INVALID, "displaced", message
     job = d.job(lease.job_id)
     if job is None:
         return ErrorCode.NOT_FOUND, "jobId", f"no live job {format_id(lease.job_id)}"
@@ -119,7 +123,7 @@ def _why_not(d: Deciding, lease: Lease) -> tuple[ErrorCode, str, str] | None:
         return ErrorCode.CONFLICT, "attempt", f"the job stands at attempt {head.attempt}"
     if head.flags & FLAG_STOPPING:
         return ErrorCode.CONFLICT, "jobId", "a run of the job is still stopping"
-    if row.more is not None and f"{lease.cluster}/{lease.node}" in row.more.avoid_nodes:
+    if row.more is not None and row.more.avoid_nodes and f"{lease.cluster}/{lease.node}" in row.more.avoid_nodes:
         return ErrorCode.CONFLICT, "node", f"the job was attempted on {lease.node} before"
     if d.state.row(run_key(lease.run_id)) is not None:
         return ErrorCode.CONFLICT, "runId", "the run id is in use"

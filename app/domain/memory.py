@@ -2,10 +2,11 @@
 argosy.commands again."""
 
 from bisect import bisect_right, insort
+from collections import Counter
 
 from app.domain.apply import position_of
 from app.domain.rows import POSITION_KEY, JobRow, OperationRow, PositionRow
-from app.domain.state import IdRow, Overlay, StateRow
+from app.domain.state import GangKey, IdRow, Overlay, StateRow, gang_key_of
 
 
 class MemoryState:
@@ -15,6 +16,7 @@ class MemoryState:
         self.rows: dict[bytes, StateRow] = {}
         self.ids: dict[bytes, IdRow] = {}
         self._sets: dict[tuple[int, str], list[bytes]] = {}
+        self._gangs: dict[GangKey, dict[bytes, int]] = {}
         self._operations: dict[int, OperationRow] = {}
 
     def row(self, key: bytes) -> StateRow | None:
@@ -30,6 +32,13 @@ class MemoryState:
         ids = self._sets.get((incarnation, job_set), [])
         start = bisect_right(ids, after)
         return ids[start : start + limit]
+
+    def gang_sizes(self, gang: GangKey) -> dict[int, int]:
+        return dict(Counter(self._gangs.get(gang, {}).values()))
+
+    def gang_members(self, gang: GangKey, generation: int, limit: int) -> list[bytes]:
+        members = self._gangs.get(gang, {}).items()
+        return sorted(job_id for job_id, of in members if of == generation)[:limit]
 
     def oldest_ids(self, before_ms: int, limit: int) -> list[bytes]:
         old = sorted((row.log_time_ms, key) for key, row in self.ids.items() if row.log_time_ms < before_ms)
@@ -59,6 +68,7 @@ class MemoryState:
             ids.remove(key[1:])
         elif isinstance(row, JobRow) and before is None:
             insort(self._sets.setdefault((row.incarnation, row.job_set), []), key[1:])
+        self._put_member(key[1:], before, row)
         if key[:1] == b"o":
             offset = int.from_bytes(key[1:], "big")
             if isinstance(row, OperationRow):
@@ -69,3 +79,11 @@ class MemoryState:
             self.rows.pop(key, None)
         else:
             self.rows[key] = row
+
+    def _put_member(self, job_id: bytes, before: StateRow | None, row: StateRow | None) -> None:
+        was = gang_key_of(before) if isinstance(before, JobRow) else None
+        if was is not None:
+            self._gangs[was].pop(job_id)
+        gang = gang_key_of(row) if isinstance(row, JobRow) else None
+        if gang is not None and isinstance(row, JobRow) and row.more is not None and row.more.gang is not None:
+            self._gangs.setdefault(gang, {})[job_id] = row.more.gang.generation

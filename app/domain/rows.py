@@ -25,6 +25,8 @@ FLAG_MORE = 1
 FLAG_STOPPING = 2
 """a run of this job that we ended is not gone: no lease is accepted"""
 FLAG_PREEMPTIBLE = 4
+FLAG_GANG = 8
+"""the row's `more.gang` is set"""
 
 
 def job_key(job_id: bytes) -> bytes:
@@ -111,13 +113,26 @@ JOB_HEAD_DTYPE = [
 NO_RUN = bytes(16)
 
 
+class JobGang(Struct, frozen=True, kw_only=True):
+    """The gang of a job. Its live members of one generation are placed together: they are all queued or all active.
+    The generation grows when the gang starts again, or is submitted again while it runs."""
+
+    gang_id: str
+    cardinality: int
+    uniformity_label: str | None
+    fail_fast: bool
+    priority_class: str
+    generation: int
+
+
 class JobMore(Struct, frozen=True, kw_only=True):
-    """What most jobs do not have: nodes of attempted runs ("cluster/node"), runs displaced by the current lease,
-    the stopping run."""
+    """What most jobs do not have: nodes of attempted runs ("cluster/node"), runs displaced by the current lease until
+    it runs or is over, the stopping run, the gang."""
 
     avoid_nodes: tuple[str, ...] = ()
     displaced: tuple[RunPosition, ...] = ()
     stopping_run: bytes | None = None
+    gang: JobGang | None = None
 
 
 class JobRow(Struct, frozen=True, kw_only=True):

@@ -8,8 +8,8 @@ app.domain.rows; None means deleted.
 
 import sys
 from bisect import bisect_right, insort
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol
 
 from app.domain import limits
 from app.domain.rows import (
@@ -26,6 +26,8 @@ from app.domain.rows import (
 
 StateRow = JobRow | RunRow | QueueRow | OperationRow | ClusterRow | SettingsRow | PositionRow
 IdRow = ClientIdRow | RequestIdRow
+Moves = dict[bytes, tuple[int | None, int | None]]
+"""Job -> its generation in a gang before and now (None = no member)."""
 
 FIRST_POSITION = PositionRow(
     offset=limits.FIRST_OFFSET,
@@ -38,6 +40,19 @@ FIRST_SETTINGS = SettingsRow(
     max_attempts=limits.FIRST_MAX_ATTEMPTS,
     client_id_retention_ms=limits.FIRST_CLIENT_ID_RETENTION_MS,
 )
+
+
+class GangKey(NamedTuple):
+    """The name of a gang in a partition: incarnation of its queue and its id."""
+
+    incarnation: int
+    gang_id: str
+
+
+def gang_key_of(row: JobRow) -> GangKey | None:
+    """The gang of a job."""
+    gang = row.more.gang if row.more is not None else None
+    return GangKey(row.incarnation, gang.gang_id) if gang is not None else None
 
 
 class StateReader(Protocol):
@@ -55,6 +70,12 @@ class StateReader(Protocol):
     def jobs_of_set(self, incarnation: int, job_set: str, after: bytes, limit: int) -> list[bytes]:
         """Ids of live jobs of a job set above `after`, ascending, at most `limit`."""
 
+    def gang_sizes(self, gang: GangKey) -> Mapping[int, int]:
+        """Numbers of live members of a gang by generation."""
+
+    def gang_members(self, gang: GangKey, generation: int, limit: int) -> list[bytes]:
+        """Ids of live members of one generation, ascending, at most `limit`."""
+
     def oldest_ids(self, before_ms: int, limit: int) -> list[bytes]:
         """Keys of argosy.client-ids whose log time is below `before_ms`, oldest first, at most `limit`."""
 
@@ -62,7 +83,7 @@ class StateReader(Protocol):
 class Layer:
     """Changes of one command, or of all commands of the step before it."""
 
-    __slots__ = ("first_id_ms", "gone", "ids", "new", "operations", "rows")
+    __slots__ = ("first_id_ms", "gangs", "gone", "ids", "new", "operations", "rows")
 
     def __init__(self) -> None:
         self.rows: dict[bytes, StateRow | None] = {}
@@ -70,6 +91,7 @@ class Layer:
         self.first_id_ms = sys.maxsize
         self.new: dict[tuple[int, str], list[bytes]] = {}
         self.gone: set[bytes] = set()
+        self.gangs: dict[GangKey, Moves] = {}
         self.operations: dict[int, OperationRow | None] = {}
 
 
@@ -92,6 +114,8 @@ class Overlay:
             for job_id in ids:
                 insort(known, job_id)
         kept.gone |= now.gone
+        for gang, moves in now.gangs.items():
+            _merge(kept.gangs.setdefault(gang, {}), moves)
         kept.operations.update(now.operations)
         self._now = Layer()
 
@@ -141,6 +165,15 @@ class Overlay:
         """A job left its job set for good."""
         self._now.gone.add(job_id)
 
+    def member_moved(self, gang: GangKey, job_id: bytes, was: int | None, now: int | None) -> None:
+        """A job entered a generation of a gang, or left one (None); its row is put separately."""
+        _merge(self._now.gangs.setdefault(gang, {}), {job_id: (was, now)})
+
+    @property
+    def moved_gangs(self) -> Mapping[GangKey, Moves]:
+        """What the step changed of gangs: gang -> job -> generation before and now."""
+        return self._kept.gangs
+
     def operations(self) -> list[tuple[int, OperationRow]]:
         """Open operations, oldest first."""
         found: dict[int, OperationRow | None] = {
@@ -173,6 +206,24 @@ class Overlay:
             found.update(filter(stays, new[bisect_right(new, after) :]))
         return sorted(found)[:limit]
 
+    def gang_sizes(self, gang: GangKey) -> Mapping[int, int]:
+        """Numbers of live members of a gang by generation."""
+        sizes, moves = self.base.gang_sizes(gang), self._moves(gang)
+        return sizes_after(sizes, moves) if moves else sizes
+
+    def gang_members(self, gang: GangKey, generation: int, limit: int) -> list[bytes]:
+        """Ids of live members of one generation, ascending, at most `limit`."""
+        moves = self._moves(gang)
+        found = self.base.gang_members(gang, generation, limit + len(moves))
+        stay = [job_id for job_id in found if job_id not in moves]
+        return sorted(stay + [job_id for job_id, (_, now) in moves.items() if now == generation])[:limit]
+
+    def _moves(self, gang: GangKey) -> Moves:
+        kept, now = self._kept.gangs.get(gang), self._now.gangs.get(gang)
+        if not kept or not now:
+            return kept or now or {}
+        return _merge(dict(kept), now)
+
     def oldest_ids(self, before_ms: int, limit: int) -> list[bytes]:
         """Keys of expired rows of argosy.client-ids, oldest first, at most `limit`."""
         # Ids of the step itself are this old only if the retention is shorter than a step takes.
@@ -184,3 +235,21 @@ class Overlay:
         rows = {key: self.base.id_row(key) for key in found} | changed
         old = sorted((row.log_time_ms, key) for key, row in rows.items() if row and row.log_time_ms < before_ms)
         return [key for _, key in old[:limit]]
+
+
+def sizes_after(sizes: Mapping[int, int], moves: Moves) -> dict[int, int]:
+    """Numbers of live members by generation, after these moves."""
+    after = dict(sizes)
+    for was, now in moves.values():
+        if was is not None:
+            after[was] -= 1
+        if now is not None:
+            after[now] = after.get(now, 0) + 1
+    return {generation: size for generation, size in after.items() if size}
+
+
+def _merge(moves: Moves, later: Moves) -> Moves:
+    """Adds later moves of jobs between generations to earlier ones."""
+    for job_id, (was, now) in later.items():
+        moves[job_id] = (moves[job_id][0] if job_id in moves else was, now)
+    return moves

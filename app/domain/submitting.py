@@ -1,14 +1,17 @@
 """Deciding CreateQueues and SubmitJobs: queues come into being, jobs enter them; exact de-duplication by client id
 and request id."""
 
+from functools import partial
+
 from msgspec.structs import replace
 
 from app.domain.authority import CREATE_QUEUE, may
 from app.domain.changes import IdRemembered, JobSetKey, QueueCreated
-from app.domain.commands import CreateQueues, JobItem, SubmitJobs
+from app.domain.commands import CreateQueues, Gang, JobItem, SubmitJobs
 from app.domain.decision import Deciding
 from app.domain.errors import ErrorCode
 from app.domain.events import Duplicate, Event, JobData, Outcome
+from app.domain.gangs import effective_gang, join_gangs
 from app.domain.ids import CALL_PREFIX_BYTES, job_id, partition_of_job
 from app.domain.lifecycle import EventKind, JobState
 from app.domain.limits import JOBS_PER_CALL_MAX
@@ -59,13 +62,15 @@ def submit_jobs(d: Deciding, command: SubmitJobs) -> None:
             _repeat(d, command, first)
             return
     wrong = _refuse_unusable(d, command)
+    generations = join_gangs(d, command, queue.incarnation, wrong, partial(_is_known, d, queue.incarnation))
     if (wrong and (command.all_or_nothing or len(wrong) == len(command.jobs))) or not command.jobs:
         return
     job_set = JobSetKey(command.queue, queue.incarnation, command.job_set)
     used_specs: set[int] = set()
     for index, item in enumerate(command.jobs):
         if index not in wrong and not _is_duplicate(d, queue.incarnation, index, item):
-            _accept(d, command, job_set, item)
+            gang = effective_gang(item)
+            _accept(d, command, job_set, item, gang, generations[gang.gang_id] if gang is not None else None)
             used_specs.add(item.spec)
     d.decision.specs.extend(command.specs[at] for at in sorted(used_specs))
     if request_key is not None:
@@ -92,7 +97,7 @@ def _repeat(d: Deciding, command: SubmitJobs, first: RequestIdRow) -> None:
 
 
 def _refuse_unusable(d: Deciding, command: SubmitJobs) -> set[int]:
-    """Refuses jobs that contradict the record they stand in, and what is not built yet; returns their indexes."""
+    """Refuses jobs that contradict the record they stand in; returns their indexes."""
     before = len(d.refusals)
     if len(command.jobs) > JOBS_PER_CALL_MAX:
         for index in range(len(command.jobs)):
@@ -102,15 +107,19 @@ def _refuse_unusable(d: Deciding, command: SubmitJobs) -> set[int]:
     prefix = command.jobs[0].job_id[:CALL_PREFIX_BYTES] if command.jobs else b""
     for index, item in enumerate(command.jobs):
         path = f"jobs[{index}]"
-        if item.gang is not None:
-            d.refuse(index, ErrorCode.INVALID, f"{path}.gang", "gangs are not supported yet", item.job_id)
-        elif not 0 <= item.spec < len(command.specs) or not 0 <= item.shape < len(command.shapes):
+        if not 0 <= item.spec < len(command.specs) or not 0 <= item.shape < len(command.shapes):
             d.refuse(index, ErrorCode.INVALID, path, "no such spec or shape in the call", item.job_id)
         elif item.job_id != job_id(prefix, index) or partition_of_job(item.job_id) != d.partition:
             d.refuse(index, ErrorCode.INVALID, f"{path}.jobId", "the id does not belong to this call", item.job_id)
         elif d.state.row(job_key(item.job_id)) is not None:
             d.refuse(index, ErrorCode.CONFLICT, f"{path}.jobId", "the id is in use", item.job_id)
     return {refusal.index for refusal in d.refusals[before:]}
+
+
+def _is_known(d: Deciding, incarnation: int, item: JobItem) -> bool:
+    """Whether the job was submitted before, under its client id."""
+    known = d.state.id_row(client_id_key(incarnation, item.client_id)) if item.client_id is not None else None
+    return isinstance(known, ClientIdRow) and _counts(d, known.log_time_ms)
 
 
 def _is_duplicate(d: Deciding, incarnation: int, index: int, item: JobItem) -> bool:
@@ -125,7 +134,9 @@ def _is_duplicate(d: Deciding, incarnation: int, index: int, item: JobItem) -> b
     return False
 
 
-def _accept(d: Deciding, command: SubmitJobs, job_set: JobSetKey, item: JobItem) -> None:
+def _accept(
+    d: Deciding, command: SubmitJobs, job_set: JobSetKey, item: JobItem, gang: Gang | None, generation: int | None
+) -> None:
     principal, shape = command.principal, command.shapes[item.shape]
     ordinal = d.ordinal()
     data = JobData(
@@ -152,6 +163,7 @@ def _accept(d: Deciding, command: SubmitJobs, job_set: JobSetKey, item: JobItem)
         ingresses=item.ingresses,
         external_uri=item.external_uri,
         pools=item.pools,
+        gang=gang,
     )
     submitted = Event(
         ordinal=ordinal,
@@ -163,6 +175,7 @@ def _accept(d: Deciding, command: SubmitJobs, job_set: JobSetKey, item: JobItem)
         namespace=item.namespace,
         priority=item.priority,
         requestor=principal.user,
+        gang_generation=generation,
     )
     d.submitted(job_set, submitted, data)
     job = d.job(item.job_id)

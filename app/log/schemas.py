@@ -33,6 +33,8 @@ CLASSES: dict[str, type[msgspec.Struct]] = {
     "BeginInstance": commands.BeginInstance,
     "LeaseJobs": commands.LeaseJobs,
     "ExpireRuns": commands.ExpireRuns,
+    "PreemptRuns": commands.PreemptRuns,
+    "RejectJobs": commands.RejectJobs,
     "ReportRuns": commands.ReportRuns,
     "EventsRecord": events.EventsRecord,
     "Events": events.Event,

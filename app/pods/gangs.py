@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from app.domain.commands import Gang
-from app.pods.limits import GANG_CARDINALITY_MAX
+from app.domain.limits import GANG_CARDINALITY_MAX, GANG_ID_CHARS_MAX
 from app.pods.names import is_qualified_name
 from app.pods.violation import Rule, Violation, shown
 
@@ -17,7 +17,6 @@ ANNOTATION_ID = "armadaproject.io/gangId"
 ANNOTATION_CARDINALITY = "armadaproject.io/gangCardinality"
 ANNOTATION_UNIFORMITY_LABEL = "armadaproject.io/gangNodeUniformityLabel"
 ANNOTATION_FAIL_FAST = "armadaproject.io/failFast"
-GANG_ID_CHARS_MAX = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from app.domain.limits import GANG_CARDINALITY_MAX as GANG_CARDINALITY_MAX
 from app.domain.limits import LABELS_BYTES_MAX, POD_SPEC_BYTES_MAX
 from app.pods.constraints import Toleration
 
@@ -17,8 +18,6 @@ STORED_SPEC_BYTES_MAX = 2 * POD_SPEC_BYTES_MAX
 """The same after defaults; also the bound of unpacking."""
 VIOLATIONS_MAX = 100
 """Listed for one spec; the last says that there are more."""
-GANG_CARDINALITY_MAX = 10_000
-"""A gang's leases must fit into one record."""
 ANNOTATIONS_BYTES_MAX = 256 * 1024
 """Keys and values of all annotations of one job, as Kubernetes has it."""
 

@@ -27,7 +27,7 @@ class QueueAgentSettings(Section):
 class ViewsSettings(Section):
     """The materialised views. One process serves one app (a group of views)."""
 
-    apps: tuple[Name, ...] = ("history", "leases", "queues", "nodes", "rounds")
+    apps: tuple[Name, ...] = ("history", "leases", "queues", "nodes", "rounds", "rollups")
     """Apps that `argosy-admin dev up` runs, one process each; the first ones start first."""
     data_dir: Path = Path("/var/lib/argosy/views")
     """Working directories of the processes; nothing of value lies there."""

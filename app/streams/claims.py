@@ -77,6 +77,10 @@ class Claim(ABC):
             and self.in_hand_bytes < IN_HAND_BYTES_MAX
         )
 
+    def sift(self, records: list[Any]) -> list[Any]:
+        """Those of fetched records that this reader has any use for: the others cost it no more than their fetch."""
+        return records
+
     def given(self, records: list[Any]) -> None:
         """The consumer fetched these (aiokafka ConsumerRecords) and hands them to Faust."""
         self.given_offset = records[-1].offset

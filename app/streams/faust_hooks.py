@@ -119,7 +119,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust has no types
             return {}
         # A claim may have ended, and another one of the same partition begun, while the fetch was on its way.
         records = {
-            source: some for source, some in fetched.items() if some and claims.get(source) is wanted.get(source)
+            source: sifted
+            for source, some in fetched.items()
+            if claims.get(source) is wanted.get(source) and (sifted := wanted[source].sift(some))
         }
         for source, some in records.items():
             wanted[source].given(some)

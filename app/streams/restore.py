@@ -184,21 +184,22 @@ class Restoration:
         writes: list[tuple[bytes, bytes | None]],
     ) -> None:
         """The writes for the latest values of some keys, with their index entries."""
-        prefix, entry = changelog.prefix, changelog.entry
-        if entry is None:
+        prefix, entries = changelog.prefix, changelog.entries
+        if entries is None:
             writes.extend((prefix + key, value) for key, value in rows.items())
             return
         # Only these can have an entry that must go. A step writes a tombstone before a row whose entry is another than
         # before; compaction may drop it, but then also the row before it, unless that stands in a store that was kept.
         doubtful = list(dropped if self.result.full else rows)
         for key, old in zip(doubtful, self._store.get([prefix + key for key in doubtful]), strict=True):
-            if old is not None and (was := entry(key, old)) is not None:
-                writes.append((was, None))
+            if old is not None:
+                writes.extend((was, None) for was in entries(key, old))
         add = writes.append
         for key, value in rows.items():
             add((prefix + key, value))
-            if value is not None and (now := entry(key, value)) is not None:
-                add((now, b""))
+            if value is not None:
+                for now in entries(key, value):
+                    add((now, b""))
 
     def _ends(self, topic: str) -> tuple[int, int]:
         """First offset and the one behind the last. A new topic or leader answers NOT_LEADER for a moment: ask

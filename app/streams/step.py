@@ -57,16 +57,14 @@ class Changes:
     entries: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     """whole keys; None goes, b"" comes"""
 
-    def add(self, key: bytes, value: bytes | None, was: bytes | None, now: bytes | None) -> None:
-        """A row whose index entry was and now is this (None = none). A row that moves is deleted first, so that a
-        restore sees it."""
-        if was != now:
-            if was is not None:
-                self.entries.append((was, None))
-                if value is not None:
-                    self.rows.append((key, None))
-            if now is not None:
-                self.entries.append((now, b""))
+    def add(self, key: bytes, value: bytes | None, was: Sequence[bytes], now: Sequence[bytes]) -> None:
+        """A row whose index entries were and now are these. A row that loses one is deleted first, so that a restore
+        sees it."""
+        gone = [(entry, None) for entry in was if entry not in now]
+        if gone and value is not None:
+            self.rows.append((key, None))
+        self.entries += gone
+        self.entries += [(entry, b"") for entry in now if entry not in was]
         self.rows.append((key, value))
 
 

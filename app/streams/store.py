@@ -2,7 +2,7 @@
 them.
 
 Keys: one byte of prefix per table, then the table's own key; prefix 0 is the store's own (how far it came, when, of
-which topics). A table may have a local index (`Changelog.entry`): keys that stand here only, are written with the
+which topics). A table may have a local index (`Changelog.entries`): keys that stand here only, are written with the
 rows and come back with a restore.
 """
 
@@ -36,11 +36,11 @@ _BLOCKS = Cache(BLOCK_CACHE_BYTES)
 class Changelog:
     """A table of a tenure: its compacted topic, its prefix in the store, and what is derived from its rows.
 
-    entry(key, value) is the key of the row's local index entry (with its own prefix byte) or None."""
+    entries(key, value) are the keys of the row's local index entries (each with a prefix byte of its own)."""
 
     topic: str
     prefix: bytes
-    entry: Callable[[bytes, bytes], bytes | None] | None = None
+    entries: Callable[[bytes, bytes], Sequence[bytes]] | None = None
 
 
 @dataclass(slots=True, kw_only=True)

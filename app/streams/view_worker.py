@@ -46,6 +46,9 @@ class ViewWriting(Protocol):
     @property
     def topic(self) -> str: ...
 
+    @property
+    def wanted_keys(self) -> frozenset[bytes]: ...
+
     def troubles(self) -> list[str]: ...
 
     async def begin(self, partition: int) -> int: ...
@@ -75,14 +78,21 @@ class ViewOptions:
 class ViewClaim(Resumption):
     """A partition of the view's topic; all of a process share one bound on what is in hand."""
 
-    def __init__(self, source: Source, begin: Callable[[int], Awaitable[int]], stock: "Stock") -> None:
+    def __init__(
+        self, source: Source, begin: Callable[[int], Awaitable[int]], stock: "Stock", wanted_keys: frozenset[bytes]
+    ) -> None:
         self._over = asyncio.Event()
         self._stock = stock
+        self._wanted_keys = wanted_keys
         super().__init__(source, lambda partition: self._begin_unless_over(begin, partition))
 
     @property
     def hungry(self) -> bool:
         return not self._stock.closed and super().hungry and self._stock.bytes_in_hand < IN_HAND_BYTES_MAX
+
+    def sift(self, records: list[Any]) -> list[Any]:
+        wanted = self._wanted_keys
+        return [record for record in records if (record.key or b"")[:1] in wanted] if wanted else records
 
     def given(self, records: list[Any]) -> None:
         super().given(records)
@@ -214,7 +224,7 @@ def make_app(options: ViewOptions, writing: ViewWriting, stock: Stock) -> App:
         broker_commit_livelock_soft_timeout=NEVER_S,
         stream_processing_timeout=NEVER_S,
     )
-    app.claims.make_with(writing.topic, lambda source: ViewClaim(source, writing.begin, stock))
+    app.claims.make_with(writing.topic, lambda source: ViewClaim(source, writing.begin, stock, writing.wanted_keys))
 
     @app.agent(app.bytes_topic(writing.topic), name=f"view-{writing.app}", concurrency=1)  # type: ignore[untyped-decorator]  # Faust has no types
     async def receive(stream: Any) -> None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from app.db.errors import DatabaseError, PositionMoved, Unavailable
-from app.db.migrations import check_migrated
+from app.db.revision import check_migrated
 from app.domain.events import EventsRecord
 from app.domain.rows import POSITION_KEY
 from app.views.install import install
@@ -67,7 +67,7 @@ class ViewRunner:
         self._url = url
         self._indexes = indexes
         self._read_all = read_all
-        self._source: Source = source_of(self.topic, b"".join(view.keys for view in views))
+        self._source: Source = source_of(self.topic, b"".join(sorted(self.wanted_keys)))
         self._stands: dict[str, dict[int, Stand]] = {view.name: {} for view in views}
         self._weeks = Weeks(url, self.views, indexes=indexes)
         self._waiting_since: float | None = None
@@ -77,6 +77,13 @@ class ViewRunner:
         self._preparing = asyncio.Lock()
         self._prepared = False
         self._weeks_kept = -KEEP_WEEKS_EVERY_S
+
+    @property
+    def wanted_keys(self) -> frozenset[bytes]:
+        """First bytes of the keys that the views have any use for, positions among them; empty = all records."""
+        if not all(view.keys for view in self.views):
+            return frozenset()
+        return first_bytes(b"".join(view.keys for view in self.views) + POSITION_KEY[:1])
 
     def troubles(self) -> list[str]:
         """Why this app is not ready, one line each."""
@@ -302,10 +309,10 @@ class ViewRunner:
         if self._read_all is None:
             raise RuntimeError(f"{self.topic} is compacted: it must be possible to read it anew")
         raw: list[RawRecord] = []
-        wanted = first_bytes(b"".join(view.keys for view in self.views) + POSITION_KEY[:1])
+        wanted = self.wanted_keys
         async for some in self._read_all(partition):
             # The last position row is the one that counts; rows of other kinds need not be kept in memory.
-            raw += [one for one in some if len(wanted) == 1 or (one.key or b"")[:1] in wanted]
+            raw += [one for one in some if not wanted or (one.key or b"")[:1] in wanted]
         self._source.reset(partition, Stand())
         planned = await asyncio.to_thread(self.plan, raw, frozenset((partition,)))
         await self.write(planned)

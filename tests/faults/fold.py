@@ -12,7 +12,7 @@ from app.domain.commands import Command, ReportRuns
 from app.domain.errors import ErrorCode
 from app.domain.memory import MemoryState
 from app.domain.records import records_of, undecided
-from app.domain.rows import JobRow
+from app.domain.rows import JobGang, JobRow
 from app.domain.state import Overlay
 from app.log.codec import Undecodable, decode, encode, encode_events
 from tests.faults.poisoned_queue import decide_or_raise
@@ -122,13 +122,24 @@ class Fold:
             for key, row in self.state.rows.items()
             if isinstance(row, JobRow)
         }
+        gangs = {
+            gang_entry(row.incarnation, row.more.gang, key[1:]): b""
+            for key, row in self.state.rows.items()
+            if isinstance(row, JobRow) and row.more is not None and row.more.gang is not None
+        }
         ids = {b"T" + row.log_time_ms.to_bytes(8, "big") + key: b"" for key, row in self.state.ids.items()}
         state = {b"s" + key: value for key, value in self.state_rows().items()}
-        return {**state, **{b"i" + key: value for key, value in self.id_rows().items()}, **jobs, **ids}
+        return {**state, **{b"i" + key: value for key, value in self.id_rows().items()}, **jobs, **gangs, **ids}
 
     def _refuse(self, name: str, code: ErrorCode, message: str, reason: str) -> None:
         self.events.append(encode(undecided(self.offset, self.log_time_ms, name, code, message)))
         self.letters.append((self.offset, -1, reason))
+
+
+def gang_entry(incarnation: int, gang: JobGang, job_id: bytes) -> bytes:
+    name = gang.gang_id.encode()
+    prefix = b"G" + incarnation.to_bytes(8, "big") + len(name).to_bytes(2, "big") + name
+    return prefix + gang.generation.to_bytes(4, "big") + job_id
 
 
 def set_entry(incarnation: int, job_set: bytes, job_id: bytes) -> bytes:

@@ -13,6 +13,7 @@ from app.api.errors import ApiError
 from app.api.graphql.enums import JobState
 from app.api.service.cancel import CancelService
 from app.api.service.create_queues import CreateQueuesService
+from app.api.service.insight import InsightService
 from app.api.service.read import ReadService
 from app.api.service.stream import StreamService
 from app.api.service.submit import SubmitService
@@ -32,6 +33,7 @@ class GraphQLServices:
     cancel: CancelService
     create_queues: CreateQueuesService
     read: ReadService
+    insight: InsightService
     stream: StreamService
 
 

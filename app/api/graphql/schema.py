@@ -18,8 +18,13 @@ from app.api.graphql.mutations.create_queues import create_queues
 from app.api.graphql.mutations.submit_jobs import submit_jobs
 from app.api.graphql.prepared import PreparedOperations
 from app.api.graphql.queries.clusters import clusters, nodes, rounds
+from app.api.graphql.queries.explain import explain
+from app.api.graphql.queries.health import health
+from app.api.graphql.queries.job_groups import job_groups
 from app.api.graphql.queries.jobs import job, job_set, jobs
+from app.api.graphql.queries.pools import node, node_cells, pools, round_
 from app.api.graphql.queries.queues import queue, queues
+from app.api.graphql.queries.series import queue_shares, share_history, throughput, wait_times
 from app.api.graphql.scalars import SCALARS
 from app.api.graphql.subscriptions.job_set_events import job_set_events
 
@@ -46,6 +51,17 @@ class Query:
     clusters = strawberry.field(resolver=clusters, description=_described(clusters))
     nodes = strawberry.field(resolver=nodes, description=_described(nodes))
     rounds = strawberry.field(resolver=rounds, description=_described(rounds))
+    round = strawberry.field(resolver=round_, description=_described(round_))
+    job_groups = strawberry.field(resolver=job_groups, description=_described(job_groups))
+    explain = strawberry.field(resolver=explain, description=_described(explain))
+    pools = strawberry.field(resolver=pools, description=_described(pools))
+    node = strawberry.field(resolver=node, description=_described(node))
+    node_cells = strawberry.field(resolver=node_cells, description=_described(node_cells))
+    throughput = strawberry.field(resolver=throughput, description=_described(throughput))
+    wait_times = strawberry.field(resolver=wait_times, description=_described(wait_times))
+    share_history = strawberry.field(resolver=share_history, description=_described(share_history))
+    queue_shares = strawberry.field(resolver=queue_shares, description=_described(queue_shares))
+    health = strawberry.field(resolver=health, description=_described(health))
 
 
 @strawberry.type

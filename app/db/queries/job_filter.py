@@ -1,6 +1,6 @@
 """Which jobs a page shows and in which order, and the SQL that says so.
 
-Input: JobFilter, JobOrder, PageRequest. Output: conditions and arguments; only columns with an index are offered.
+Input: JobFilter, JobOrder, PageRequest. Output: conditions and arguments.
 """
 
 from enum import StrEnum
@@ -9,10 +9,12 @@ from msgspec import Struct
 
 from app.db import names
 from app.db.engine import Connection
+from app.domain.ids import ulid
 from app.domain.lifecycle import STATE_CODES, JobState
 
 PAGE_ROWS_MAX = 200
 JOB_SETS_MATCHED_MAX = 10_000
+NAMES_MATCHED_MAX = 10_000
 
 # Job sets of given queues (any queue when the list is null) with given names, prefix or part.
 MATCHING_SETS = """
@@ -20,6 +22,12 @@ SELECT id FROM history_job_sets
 WHERE ($1::bigint[] IS NULL OR queue_id = ANY($1)) AND ($2::text[] IS NULL OR name = ANY($2)) AND ($3::text IS NULL OR
 name LIKE $3)
 LIMIT $4
+"""
+
+# Names of one kind with given values, prefix or part.
+MATCHING_NAMES = """
+SELECT id FROM history_names
+WHERE kind = $1 AND ($2::text[] IS NULL OR name = ANY($2)) AND ($3::text IS NULL OR name LIKE $3) LIMIT $4
 """
 
 
@@ -31,19 +39,55 @@ class TextFilter(Struct, frozen=True, kw_only=True):
     contains: str | None = None
 
 
+class NumberRange(Struct, frozen=True, kw_only=True):
+    """What a number must be, in the unit of its column; all that is given must hold."""
+
+    any_of: tuple[int, ...] | None = None
+    above: int | None = None
+    at_least: int | None = None
+    below: int | None = None
+    at_most: int | None = None
+
+
+class TimeRange(Struct, frozen=True, kw_only=True):
+    """From `after_ms` on, before `before_ms`."""
+
+    after_ms: int | None = None
+    before_ms: int | None = None
+
+
+class AnnotationFilter(Struct, frozen=True, kw_only=True):
+    """An annotation with one of the values, a prefix, or (neither) any value."""
+
+    key: str
+    any_of: tuple[str, ...] | None = None
+    starts_with: str | None = None
+
+
 class JobFilter(Struct, frozen=True, kw_only=True):
-    """Everything given must hold; an empty tuple or None is no condition. A node is looked for within `cluster`."""
+    """Everything given must hold; an empty tuple or None is no condition."""
 
     ids: tuple[bytes, ...] = ()
     queues: tuple[str, ...] = ()
     job_set: TextFilter | None = None
     states: tuple[JobState, ...] = ()
-    owner: str | None = None
-    namespace: str | None = None
-    priority_class: str | None = None
-    cluster: str | None = None
-    node: str | None = None
-    pool: str | None = None
+    owner: TextFilter | None = None
+    namespace: TextFilter | None = None
+    priority_class: TextFilter | None = None
+    cluster: TextFilter | None = None
+    node: TextFilter | None = None
+    pool: TextFilter | None = None
+    failure_category: TextFilter | None = None
+    reason_code: TextFilter | None = None
+    cpu_milli: NumberRange | None = None
+    memory_bytes: NumberRange | None = None
+    storage_bytes: NumberRange | None = None
+    gpus: NumberRange | None = None
+    priority: NumberRange | None = None
+    exit_code: NumberRange | None = None
+    submitted: TimeRange | None = None
+    last_transition: TimeRange | None = None
+    annotations: tuple[AnnotationFilter, ...] = ()
 
 
 class JobOrderField(StrEnum):
@@ -112,18 +156,80 @@ async def conditions(connection: Connection, wanted: JobFilter) -> Conditions | 
     if wanted.states:
         codes = sorted({STATE_CODES[state] for state in wanted.states})
         where.add("state = {}" if len(codes) == 1 else "state = ANY({}::smallint[])", _one_or_list(codes))
-    for column, kind, name in (
+    _add_numbers(where, wanted)
+    _add_times(where, wanted)
+    for annotation in wanted.annotations:
+        where.add("annotations @@ {}::tsquery", _annotation_query(annotation))
+    return where if await _add_names(connection, where, wanted) else None
+
+
+async def _add_names(connection: Connection, where: Conditions, wanted: JobFilter) -> bool:
+    """Whether there can be such jobs at all."""
+    for column, kind, text in (
         ("owner_id", names.OWNER, wanted.owner),
         ("namespace_id", names.NAMESPACE, wanted.namespace),
         ("class_id", names.CLASS, wanted.priority_class),
         ("cluster_id", names.CLUSTER, wanted.cluster),
+        ("node_id", names.NODE, wanted.node),
         ("pool_id", names.POOL, wanted.pool),
+        ("category_id", names.CATEGORY, wanted.failure_category),
+        ("code_id", names.CODE, wanted.reason_code),
     ):
-        if name is not None:
-            where.add(column + " = {}", names.name_id(kind, name))
-    if wanted.node is not None:
-        where.add("node_id = {}", names.node_id(wanted.cluster or "", wanted.node))
-    return where
+        if text is None:
+            continue
+        values = None if text.any_of is None else list(text.any_of)
+        rows = await connection.fetch(MATCHING_NAMES, kind, values, _pattern(text), NAMES_MATCHED_MAX)
+        numbers = [row["id"] for row in rows]
+        if not numbers:
+            return False
+        where.add(column + (" = {}" if len(numbers) == 1 else " = ANY({}::bigint[])"), _one_or_list(numbers))
+    return True
+
+
+def _add_numbers(where: Conditions, wanted: JobFilter) -> None:
+    for column, numbers in (
+        ("cpu", wanted.cpu_milli),
+        ("memory", wanted.memory_bytes),
+        ("storage", wanted.storage_bytes),
+        ("gpus", wanted.gpus),
+        ("priority", wanted.priority),
+        ("exit_code", wanted.exit_code),
+    ):
+        if numbers is None:
+            continue
+        if numbers.any_of is not None:
+            where.add(column + " = ANY({}::bigint[])", list(numbers.any_of))
+        for sign, bound in (
+            (">", numbers.above),
+            (">=", numbers.at_least),
+            ("<", numbers.below),
+            ("<=", numbers.at_most),
+        ):
+            if bound is not None:
+                where.add(f"{column} {sign} {{}}::bigint", bound)
+
+
+def _add_times(where: Conditions, wanted: JobFilter) -> None:
+    """An id begins with the time of its submission, so ranges of it are ranges of ids."""
+    for column, times, as_argument, cast in (
+        ("job_id", wanted.submitted, lambda at_ms: ulid(at_ms, 0), "uuid"),
+        ("last_transition", wanted.last_transition, lambda at_ms: at_ms, "timestamptz"),
+    ):
+        if times is not None and times.after_ms is not None:
+            where.add(f"{column} >= {{}}::{cast}", as_argument(times.after_ms))
+        if times is not None and times.before_ms is not None:
+            where.add(f"{column} < {{}}::{cast}", as_argument(times.before_ms))
+
+
+def _annotation_query(wanted: AnnotationFilter) -> str:
+    """A tsquery of lexemes `key=value`."""
+    if wanted.any_of is not None:
+        return " | ".join(_lexeme(f"{wanted.key}={value}") for value in wanted.any_of)
+    return _lexeme(f"{wanted.key}={wanted.starts_with or ''}") + ":*"
+
+
+def _lexeme(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def order_by(order: JobOrder, backwards: bool) -> str:
@@ -150,14 +256,15 @@ def after_key(where: Conditions, order: JobOrder, page: PageRequest) -> None:
 
 
 async def _matching_sets(connection: Connection, queue_ids: list[int] | None, wanted: TextFilter) -> list[int]:
-    pattern = None
-    if wanted.starts_with is not None:
-        pattern = _escaped(wanted.starts_with) + "%"
-    elif wanted.contains is not None:
-        pattern = "%" + _escaped(wanted.contains) + "%"
     names_wanted = None if wanted.any_of is None else list(wanted.any_of)
-    rows = await connection.fetch(MATCHING_SETS, queue_ids, names_wanted, pattern, JOB_SETS_MATCHED_MAX)
+    rows = await connection.fetch(MATCHING_SETS, queue_ids, names_wanted, _pattern(wanted), JOB_SETS_MATCHED_MAX)
     return [row["id"] for row in rows]
+
+
+def _pattern(wanted: TextFilter) -> str | None:
+    if wanted.starts_with is not None:
+        return _escaped(wanted.starts_with) + "%"
+    return "%" + _escaped(wanted.contains) + "%" if wanted.contains is not None else None
 
 
 def _escaped(text: str) -> str:

@@ -11,6 +11,7 @@ from app.domain.clusters import NodeData
 NODES = "nodes"
 PAGE_ROWS_MAX = 200
 CLUSTERS_MAX = 10_000
+NODES_MAX = 50_000
 
 # Every cluster that was heard, with the number of its nodes.
 CLUSTERS = """
@@ -22,6 +23,13 @@ AFTER = """
 SELECT * FROM nodes WHERE (cluster, name) > ($1, $2) AND ($3::text IS NULL OR cluster = $3) AND ($4::text IS NULL OR
 pool = $4)
 ORDER BY cluster, name LIMIT $5
+"""
+# One node.
+ONE = "SELECT * FROM nodes WHERE cluster = $1 AND name = $2"
+# All nodes of a cluster and pool, or of all.
+ALL = """
+SELECT * FROM nodes WHERE ($1::text IS NULL OR cluster = $1) AND ($2::text IS NULL OR pool = $2)
+ORDER BY cluster, name LIMIT $3
 """
 # The pools that nodes belong to, with nodes and clusters of each.
 POOLS = "SELECT pool, count(*) AS nodes, count(DISTINCT cluster) AS clusters FROM nodes GROUP BY pool ORDER BY pool"
@@ -97,6 +105,20 @@ async def nodes_page(
     async with database.reading() as connection:
         rows = await connection.fetch(AFTER, key[0], key[1], cluster, pool, limit + 1)
     return NodePage(nodes=tuple(_node(row) for row in rows[:limit]), more=len(rows) > limit)
+
+
+async def node(database: Database, cluster: str, name: str) -> NodeRecord | None:
+    """A node, or None. Raises Unavailable, QueryTimeout."""
+    async with database.reading() as connection:
+        row = await connection.fetchrow(ONE, cluster, name)
+    return _node(row) if row is not None else None
+
+
+async def all_nodes(database: Database, cluster: str | None, pool: str | None) -> tuple[NodeRecord, ...]:
+    """Up to NODES_MAX nodes in order of cluster and name. Raises Unavailable, QueryTimeout."""
+    async with database.reading() as connection:
+        rows = await connection.fetch(ALL, cluster, pool, NODES_MAX)
+    return tuple(_node(row) for row in rows)
 
 
 async def pools(database: Database) -> tuple[PoolRecord, ...]:

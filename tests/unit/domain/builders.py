@@ -1,5 +1,6 @@
 """A partition under test: commands go in, decisions and rows come out."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from app.domain.apply import head_of
@@ -11,8 +12,13 @@ from app.domain.commands import (
     JobItem,
     Lease,
     LeaseJobs,
+    Preemption,
+    PreemptReason,
+    PreemptRuns,
     Principal,
     QueueSpec,
+    Rejection,
+    RejectJobs,
     Report,
     ReportRuns,
     ReportState,
@@ -25,7 +31,7 @@ from app.domain.decision import Decision
 from app.domain.ids import call_prefix, job_id
 from app.domain.lifecycle import STATES, EventKind, JobState
 from app.domain.memory import MemoryState
-from app.domain.rows import JobHead, JobRow, job_key
+from app.domain.rows import JobGang, JobHead, JobRow, job_key
 from app.domain.state import Overlay
 
 ADMIN = Principal(user="admin", verbs=("create_queue",))
@@ -58,21 +64,25 @@ class Partition:
         return decision
 
     def call(self, count: int = 1, **fields: Any) -> SubmitJobs:
-        """A submit call; `client_ids` are those of its jobs in order."""
+        """A submit call; `client_ids` are those of its jobs in order, `job` are fields of all of them."""
         self._calls += 1
         prefix = call_prefix(self.time_ms, 0, self._calls)
         client_ids = fields.pop("client_ids", [None] * count)
+        job = fields.pop("job", {})
         jobs = tuple(
             JobItem(
-                job_id=job_id(prefix, index),
-                spec=0,
-                shape=0,
-                namespace="default",
-                priority=0,
-                priority_class="argosy-default",
-                preemptible=False,
-                deadline_s=60,
-                client_id=client_ids[index],
+                **{
+                    "job_id": job_id(prefix, index),
+                    "spec": 0,
+                    "shape": 0,
+                    "namespace": "default",
+                    "priority": 0,
+                    "priority_class": "argosy-default",
+                    "preemptible": False,
+                    "deadline_s": 60,
+                    "client_id": client_ids[index],
+                }
+                | job
             )
             for index in range(count)
         )
@@ -85,17 +95,36 @@ class Partition:
         return list(decision.outcome.affected)
 
     def lease(self, job: bytes, run: bytes, **fields: Any) -> Decision:
-        whole = {
-            "job_id": job,
-            "run_id": run,
-            "attempt": self.head(job).attempt if self.job(job) else 0,
-            "cluster": "c0",
-            "node": "n0",
-            "pool": "default",
-            "scheduled_at_priority": 0,
-        }
         epoch = fields.pop("epoch", 1)
-        return self.decide(LeaseJobs(epoch=epoch, round_id=b"r" * 16, leases=(Lease(**whole | fields),)))
+        return self.lease_all([(job, run)], epoch=epoch, **fields)
+
+    def lease_all(self, runs: Iterable[tuple[bytes, bytes]], epoch: int = 1, **fields: Any) -> Decision:
+        """One command with a lease for each job and run; `fields` are of all of them."""
+        leases = []
+        for job, run in runs:
+            whole = {
+                "job_id": job,
+                "run_id": run,
+                "attempt": self.head(job).attempt if self.job(job) else 0,
+                "cluster": "c0",
+                "node": "n0",
+                "pool": "default",
+                "scheduled_at_priority": 0,
+            }
+            leases.append(Lease(**whole | fields))
+        return self.decide(LeaseJobs(epoch=epoch, round_id=b"r" * 16, leases=tuple(leases)))
+
+    def preempt(self, job: bytes, run: bytes, **fields: Any) -> Decision:
+        epoch = fields.pop("epoch", 1)
+        attempt = self.head(job).attempt if self.job(job) else 0
+        whole = {"job_id": job, "run_id": run, "attempt": attempt, "reason": PreemptReason.FAIR_SHARE}
+        return self.decide(PreemptRuns(epoch=epoch, preemptions=(Preemption(**whole | fields),)))
+
+    def reject(self, job: bytes, **fields: Any) -> Decision:
+        epoch = fields.pop("epoch", 1)
+        attempt = self.head(job).attempt if self.job(job) else 0
+        whole = {"job_id": job, "attempt": attempt, "reason_code": "FitsNowhere", "reason": "no node has 5 GPUs"}
+        return self.decide(RejectJobs(epoch=epoch, rejections=(Rejection(**whole | fields),)))
 
     def report(self, job: bytes, run: bytes, state: ReportState, **fields: Any) -> Decision:
         attempt = self.head(job).attempt if self.job(job) else 0
@@ -107,6 +136,10 @@ class Partition:
         row = self.state.row(job_key(job))
         assert row is None or isinstance(row, JobRow)
         return row
+
+    def gang(self, job: bytes) -> JobGang | None:
+        row = self.job(job)
+        return row.more.gang if row is not None and row.more is not None else None
 
     def head(self, job: bytes) -> JobHead:
         row = self.job(job)

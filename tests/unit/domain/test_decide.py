@@ -7,13 +7,11 @@ from app.domain.commands import (
     BeginInstance,
     Continue,
     CreateQueues,
-    Gang,
     Permission,
     QueueSpec,
     Report,
     ReportRuns,
     ReportState,
-    RunPosition,
     Settings,
     Subject,
 )
@@ -158,21 +156,6 @@ def test_a_refused_call_does_not_use_up_its_request_id() -> None:
     assert p.decide(p.call(queue="late", request_id="r")).outcome.affected_count == 1
 
 
-def test_a_gang_is_refused_by_name_and_with_it_the_call() -> None:
-    p = Partition()
-    call = p.call(2)
-    gang = Gang(gang_id="g", cardinality=2)
-    jobs = (
-        call.jobs[0],
-        type(call.jobs[0])(**{f: getattr(call.jobs[1], f) for f in call.jobs[1].__struct_fields__} | {"gang": gang}),
-    )
-    decision = p.decide(p.call(jobs=jobs))
-    assert [(r.index, r.code, r.path) for r in decision.outcome.refusals] == [(1, "INVALID", "jobs[1].gang")]
-    assert decision.events == []
-    partly = p.decide(p.call(jobs=jobs, all_or_nothing=False))
-    assert partly.outcome.affected == (call.jobs[0].job_id,)
-
-
 # Leasing
 
 
@@ -182,8 +165,6 @@ def test_a_lease_is_refused_for_every_mismatch() -> None:
     assert codes(p.lease(job, RUN, epoch=0)) == ["CONFLICT"]
     assert codes(p.lease(job, RUN, attempt=1)) == ["CONFLICT"]
     assert codes(p.lease(b"x" * 16, RUN)) == ["NOT_FOUND"]
-    displaced = (RunPosition(run_id=run_id(9), partition=0, offset=0, ordinal=0),)
-    assert codes(p.lease(job, RUN, displaced=displaced)) == ["INVALID"]
     assert p.state_of(job) is JobState.QUEUED
     assert codes(p.lease(job, RUN)) == []
     assert codes(p.lease(job, run_id(2))) == ["CONFLICT"]

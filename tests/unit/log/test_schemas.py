@@ -120,7 +120,7 @@ def swap(record: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
-        ("Events", lambda record: record["fields"].pop(), "containers"),
+        ("Events", lambda record: record["fields"].pop(), "gang_generation"),
         ("Events", swap, "ordinal|kind"),
         ("Events", lambda record: record["fields"][0].update(type=["null", "long"]), r"Event\.ordinal.*union"),
         ("Events", lambda record: record["fields"][7].update(type="bytes"), r"Event\.run_id"),

@@ -165,6 +165,18 @@ async def test_consumer_getmany_drops_what_was_fetched_for_a_claim_that_ended_me
     assert rig.claim.in_hand_records == 0
 
 
+async def test_consumer_getmany_gives_out_only_what_its_claim_has_a_use_for(
+    rig: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rig.claim, "sift", lambda records: [record for record in records if record.offset > 6])
+    rig.driver.gives = {rig.source: [a_record(5), a_record(6), a_record(7)]}
+    records = await rig.consumer._getmany({rig.source}, 1.0)
+    assert [record.offset for record in records[rig.source]] == [7]
+    assert rig.claim.in_hand_records == 1
+    rig.driver.gives = {rig.source: [a_record(3)]}
+    assert await rig.consumer._getmany({rig.source}, 1.0) == {}
+
+
 async def test_consumer_getmany_takes_a_changed_assignment_for_nothing_to_fetch(rig: SimpleNamespace) -> None:
     rig.driver.fails = IllegalStateError("no assignment")
     assert await rig.consumer._getmany({rig.source}, 1.0) == {}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from app.domain.clusters import DeadLetter
@@ -15,11 +16,12 @@ from app.domain.commands import BeginEpoch, Continue, CreateQueues, Principal, Q
 from app.domain.decide import Decision, decide
 from app.domain.errors import ErrorCode
 from app.domain.events import EventsRecord
-from app.domain.rows import JobRow, PositionRow
+from app.domain.rows import FLAG_GANG, FLAG_MORE, JOB_HEAD, JobGang, JobHead, JobMore, JobRow, PositionRow
+from app.domain.state import GangKey
 from app.log.codec import decode, encode
 from app.log.topics import CLIENT_IDS, DEAD_LETTERS, EVENTS, STATE
 from app.streams.step import StepLimits
-from tables.state import entry_of, set_prefix
+from tables.state import entries_of, gang_prefix, set_prefix
 from tests.faults.fold import Fold, LogRecord
 from tests.faults.load import Load
 from tests.faults.poisoned_queue import decide_or_raise
@@ -202,5 +204,27 @@ job_rows = st.builds(
 @given(job_rows, ids)
 def test_the_index_entry_is_cut_out_of_the_stored_row(row: JobRow, job_id: bytes) -> None:
     want = set_prefix(row.incarnation, row.job_set.encode()) + job_id
-    assert entry_of(b"j" + job_id, encode(row)) == want
-    assert entry_of(b"r" + job_id, encode(row)) is None
+    assert entries_of(b"j" + job_id, encode(row)) == (want,)
+    assert entries_of(b"r" + job_id, encode(row)) == ()
+
+
+gangs = st.builds(
+    JobGang,
+    gang_id=st.text(max_size=100),
+    cardinality=st.integers(2, 10_000),
+    uniformity_label=st.none() | st.text(max_size=20),
+    fail_fast=st.booleans(),
+    priority_class=st.text(max_size=20),
+    generation=st.integers(0, 2**31),
+)
+
+
+@given(job_rows, gangs, ids)
+def test_a_member_of_a_gang_has_an_entry_for_its_gang_too(row: JobRow, gang: JobGang, job_id: bytes) -> None:
+    head = JobHead._make(JOB_HEAD.unpack(row.head))
+    head = head._replace(flags=head.flags | FLAG_GANG | FLAG_MORE)
+    row = replace(row, head=JOB_HEAD.pack(*head), more=JobMore(gang=gang))
+    of_set = set_prefix(row.incarnation, row.job_set.encode()) + job_id
+    key = GangKey(row.incarnation, gang.gang_id)
+    of_gang = gang_prefix(key) + gang.generation.to_bytes(4, "big") + job_id
+    assert entries_of(b"j" + job_id, encode(row)) == (of_set, of_gang)

@@ -66,6 +66,8 @@ def test_our_views_are_found_by_their_modules() -> None:
         ("nodes", "nodes", CLUSTERS),
         ("queues", "queues", STATE),
         ("rounds", "rounds", "argosy.rounds"),
+        ("share_history", "rounds", "argosy.rounds"),
+        ("throughput", "rollups", EVENTS),
     ]
     assert [found.name for found in views_of("leases")] == ["leases"]
 

@@ -8,7 +8,7 @@ import strawberry
 from app.api.errors import InvalidArgument
 from app.api.graphql.context import RequestInfo
 from app.api.graphql.enums import EventKind
-from app.api.graphql.queries.jobs import parsed_id
+from app.api.graphql.job_filters import parsed_id
 from app.api.graphql.scalars import Cursor
 from app.api.graphql.types.events import EventBatch, event_batch
 from app.api.service.stream import StreamRequest

@@ -58,7 +58,7 @@ def event_batch(step: StreamStep, partition: int, coordinates: Coordinates) -> E
     if made is None:
         cursor = StreamCursor(step.key.incarnation, step.batch.reached)
         made = EventBatch(
-            events=[_event(each, step.key, partition, coordinates) for each in step.batch.events],
+            events=[event_of(each, step.key, partition, coordinates) for each in step.batch.events],
             cursor=Cursor(coordinates.cursor(step.key.queue, step.key.job_set, cursor)),
             caught_up=step.caught_up,
             heartbeat=step.heartbeat,
@@ -67,7 +67,7 @@ def event_batch(step: StreamStep, partition: int, coordinates: Coordinates) -> E
     return made
 
 
-def _event(found: StreamEvent, key: ChannelKey, partition: int, coordinates: Coordinates) -> JobEvent:
+def event_of(found: StreamEvent, key: ChannelKey, partition: int, coordinates: Coordinates) -> JobEvent:
     event = found.event
     position = EventPosition(partition, found.offset, event.ordinal)
     return JobEvent(

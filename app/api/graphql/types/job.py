@@ -7,9 +7,11 @@ from app.api.graphql.context import RequestInfo
 from app.api.graphql.enums import JobState
 from app.api.graphql.scalars import Cursor, DateTime, Long, Quantity
 from app.api.graphql.types.connections import AsOf, PageInfo
+from app.api.graphql.types.events import JobEvent
+from app.api.graphql.types.job_events import events_of_job
 from app.db.queries.job_records import ErrorRecord, JobRecord, RunRecord, last_run
 from app.db.queries.jobs import JobDetail
-from app.domain.ids import format_id
+from app.domain.ids import format_id, parse_id
 from app.pods.canonical import unpack_spec
 from app.pods.quantity import format_amount
 
@@ -62,6 +64,11 @@ async def _pod_spec(root: "Job", info: RequestInfo) -> JSON | None:
     return JSON(unpack_spec(packed)) if packed is not None else None
 
 
+async def _events(root: "Job", info: RequestInfo) -> list[JobEvent]:
+    found = await info.context.services.insight.events(parse_id(root.id))
+    return events_of_job(found, info.context.services.coordinates) if found is not None else []
+
+
 async def _detail(job: "Job", info: RequestInfo) -> JobDetail:
     """What a row of a list has not; asked for once."""
     if job.detail is None:
@@ -104,6 +111,9 @@ class Job:
 
     runs: list[Run] = strawberry.field(resolver=_runs, description="all attempts, oldest first")
     errors: list[JobError] = strawberry.field(resolver=_errors, description="what went wrong, oldest first")
+    events: list[JobEvent] = strawberry.field(
+        resolver=_events, description="oldest first; a very long history shows its beginning and its end"
+    )
     pod_spec: JSON | None = strawberry.field(
         resolver=_pod_spec, description="the pod spec after defaults; null until it can be read"
     )
