@@ -169,6 +169,10 @@ class Pool:
             ways.append((away["priority"], own + extra, False))
         return [*ways, (-1, own, True)] if any(n.get("pool") for n in self.nodes) else ways
 
+    def leads_to(self, n: Json, tolerations: list[Json], abroad: bool) -> bool:
+        """Whether a way goes to the pool of the node and tolerates its taints."""
+        return abroad == bool(n.get("pool")) and all(tolerated(t, tolerations) for t in n.get("taints", []))
+
     def full(self, cluster: str) -> bool:
         return self.unacknowledged[cluster] >= self.clusters[cluster].get("unacknowledgedLimit", 5000)
 
@@ -184,9 +188,7 @@ class Pool:
             if self.full(n["cluster"]):
                 return "cluster has too many unacknowledged runs"
         priorities = [
-            priority
-            for priority, tolerations, abroad in self.ways(j)
-            if abroad == bool(n.get("pool")) and all(tolerated(t, tolerations) for t in n.get("taints", []))
+            priority for priority, tolerations, abroad in self.ways(j) if self.leads_to(n, tolerations, abroad)
         ]
         if not priorities:
             return "taint"

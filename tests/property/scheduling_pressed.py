@@ -6,6 +6,8 @@ Runs stand where they fit, mostly; queues hold unequal parts; gangs run and wait
 from random import Random
 from typing import Any
 
+from tests.property.scheduling_limits import add_limits
+
 Json = dict[str, Any]
 ZONES = ("east", "west")
 
@@ -52,6 +54,8 @@ def pressed_document(seed: int) -> Json:
     if r.random() < 0.2:
         limit = r.randint(1, 4)
         document["clusters"] = [{"name": "c0", "unacknowledgedLimit": limit}, {"name": "c1", "unacknowledgedLimit": 9}]
+    if r.random() < 0.4:
+        add_limits(r, document)
     return document
 
 

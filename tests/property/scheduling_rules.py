@@ -1,12 +1,14 @@
 """Kubernetes' rules for one job and one node, and quantities, on plain JSON: what the reference stands on."""
 
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 Json = dict[str, Any]
 SUFFIXES = {"Gi": 2**30, "Mi": 2**20, "m": Fraction(1, 1000), "": 1}
 
 
+@cache
 def amount(resource: str, quantity: object) -> int:
     text = str(quantity)
     suffix = text.lstrip("-0123456789.")
