@@ -79,7 +79,8 @@ def _nodes(parts: Parts) -> Arrays:
     is_open = parts.open_nodes.copy()
     if len(clusters):
         is_open &= left[cluster] > 0
-    cluster_ptr, cluster_node = csr(cluster, len(clusters))
+    usable = np.flatnonzero(parts.open_nodes)
+    cluster_ptr, order = csr(cluster[usable], len(clusters))
     group_ptr, group_node = csr(parts.ways.group, parts.ways.groups)
     return {
         "free": parts.free,
@@ -89,7 +90,7 @@ def _nodes(parts: Parts) -> Arrays:
         "always": parts.always.astype(np.uint8),
         "cluster_left": left,
         "cluster_ptr": cluster_ptr,
-        "cluster_node": cluster_node,
+        "cluster_node": usable[order],
         "group_ptr": group_ptr,
         "group_node": group_node,
     }

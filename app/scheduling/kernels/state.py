@@ -55,7 +55,7 @@ class State(NamedTuple):
     always: U8  # (N,) evicted jobs may always return: over-allocated and unschedulable
     cluster_left: I64  # (C,)
     cluster_ptr: I64
-    cluster_node: I64
+    cluster_node: I64  # nodes that take new jobs while their cluster is open
     group_ptr: I64
     group_node: I64
     # shapes and ways
