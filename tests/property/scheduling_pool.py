@@ -233,7 +233,7 @@ class Pool:
         held = plus(self.held_by(name), amounts(q.get("penalty")))
         need = plus(*[self.needs[j["id"]] for j in unit])
         proposed = self.cost(plus(held, need)) / weight
-        priority = -self.class_priority(unit[0])
+        priority = -self.class_priority(unit[-1])
         if not self.config.get("preferLargeJobs"):
             return (priority, proposed, name)
         if proposed > adjusted / weight:

@@ -123,7 +123,7 @@ def _add_running(r: Random, jobs: list[Json], free: Any, shapes: list[Json], cla
             continue
         name = r.choice(fitting)
         free[name] = [free[name][0] - need[0], free[name][1] - need[1]]
-        job = _job(r, jobs, shape, of_class, queue)
+        job = _job(r, jobs, shape, r.choice(classes) if r.random() < 0.1 else of_class, queue)
         job["run"] = {"node": name, "started": r.randint(0, 4)}
         if r.random() < 0.1:
             job["run"]["scheduledAtPriority"] = r.choice([-5, 0, 3])
