@@ -1,10 +1,11 @@
 """Lays a round out for the kernels: everything that `kernels.state.State` holds, from the parts of a round."""
 
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
 
+from app.scheduling.kernels.reference import KINDS, dtype_of
 from app.scheduling.kernels.state import (
     BALANCING,
     BLOCK,
@@ -13,6 +14,8 @@ from app.scheduling.kernels.state import (
     COUNTERS,
     FAIR_LEFT,
     FREED_RING,
+    HEAP_ENTRIES_MAX,
+    HEAP_SPARE,
     NOWHERE,
     RING,
     URGENCY,
@@ -31,8 +34,10 @@ from app.scheduling.ways import Ways
 
 Arrays = dict[str, Any]
 NO_REASON = 255
-KINDS = get_type_hints(State)
-"""The declared type of each array: a kernel is compiled once more for every other."""
+NOBODY = np.zeros(0, np.int64)
+LISTS = ("evicted_ptr", "evicted_unit", "waiting_ptr", "waiting_unit", "waiting_run", "evicted_turn", "waiting_turn")
+LISTS += ("closed", "capped")
+"""Fields that round_state.lists_of gives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +64,8 @@ class Parts:
 def state_of(parts: Parts) -> State:
     """The state at the start of a round."""
     fields = _nodes(parts) | _shapes(parts) | _jobs(parts) | _labels(parts) | _queues(parts) | _pool(parts)
-    fields |= _index(parts, fields) | _preemption(parts)
-    return State(
-        **{name: np.require(fields[name], kind.__args__[1].__args__[0], ["C", "W"]) for name, kind in KINDS.items()}
-    )
+    fields |= _index(parts, fields) | _preemption(parts) | _turns(parts) | dict.fromkeys(LISTS, NOBODY)
+    return State(**{name: np.require(fields[name], dtype_of(name), ["C", "W"]) for name in KINDS})
 
 
 def csr(rows: Int64 | Int32, count: int) -> tuple[Int64, Int32]:
@@ -259,6 +262,7 @@ def _index(parts: Parts, fields: Arrays) -> Arrays:
         "block_node": np.empty((levels, blocks, BLOCK), np.int64),
         "block_len": np.zeros((levels, blocks), np.int64),
         "block_max": np.zeros((levels, blocks, width), np.int64),
+        "block_loose": np.zeros((levels, blocks), np.uint8),
         "block_order": np.zeros((levels, blocks), np.int64),
         "region": region,
         "region_len": np.zeros((levels, parts.ways.groups), np.int64),
@@ -278,7 +282,16 @@ def _preemption(parts: Parts) -> Arrays:
     _, nodes, width = parts.free.shape
     balancing = len(parts.evicted) > 0
     largest = int(np.diff(parts.units.start).max(initial=1))
+    ways = len(parts.ways.level)
+    crowded = min(nodes, len(parts.evicted))
+    entries = min(ways * (crowded + crowded // 4 + HEAP_SPARE), HEAP_ENTRIES_MAX) if balancing else 0
     return {
+        "heap_start": np.full(ways, -1, np.int64),
+        "heap_size": np.zeros(ways, np.int64),
+        "heap_length": np.zeros(ways, np.int64),
+        "heap_seen": np.zeros(ways, np.int64),
+        "heap_key": np.empty(entries, np.int64),
+        "heap_node": np.empty(entries, np.int64),
         "freed_node": np.zeros(FREED_RING, np.int64),
         "freed_low": np.zeros(FREED_RING, np.int64),
         "freed_high": np.zeros(FREED_RING, np.int64),
@@ -287,4 +300,18 @@ def _preemption(parts: Parts) -> Arrays:
         "stamp": np.zeros(nodes if balancing else 0, np.int64),
         "gathered": np.zeros((nodes if balancing else 0, width), np.int64),
         "journal": np.zeros((len(parts.evicted) + 2 * largest + 16, 2), np.int64),
+    }
+
+
+def _turns(parts: Parts) -> Arrays:
+    queues, width = len(parts.round.queues), len(parts.scaled.unit)
+    return {
+        "turn_priority": np.zeros(queues, np.int64),
+        "turn_over": np.zeros(queues, np.int64),
+        "turn_cost": np.zeros(queues, np.float64),
+        "turn_size": np.zeros(queues, np.float64),
+        "turn_heap": np.zeros(queues, np.int64),
+        "turn_length": np.zeros(1, np.int64),
+        "head_ask": np.zeros(width, np.int64),
+        "unit_ask": np.zeros(width, np.int64),
     }

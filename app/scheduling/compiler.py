@@ -7,50 +7,64 @@ same. With NUMBA_DISABLE_JIT=1 in the environment everything runs uncompiled.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
+
+import numba
 
 from app.scheduling.kernels import entry
 from app.scheduling.kernels.jit import uncompiled
-from app.scheduling.kernels.passes import Lists
-from app.scheduling.kernels.reference import reference_to
+from app.scheduling.kernels.reference import same, table_of
 from app.scheduling.kernels.state import I32, I64, State
 
-T = TypeVar("T")
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A state as kernels take it: `argument`, good for as long as this object lives."""
+
+    argument: Any
+    keeps: tuple[State, I64 | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernels:
-    """The entry points, in one of their forms."""
+    """The entry points, in one of their forms. `handle` makes of a state what the others take for it."""
 
+    handle: Callable[[State], Handle]
     fill_rooms: Callable[[I64, I64, I64, I32, I32, I32], None]
-    balance_and_schedule: Callable[[State, Lists, I64, bool], int]
-    repair: Callable[[State, Lists, I64, bool], int]
-    find_overdrawn: Callable[[State, I64], I64]
-    check_alone: Callable[[State, Lists, I64, I64], None]
+    balance_and_schedule: Callable[[Any, I64, bool], int]
+    repair: Callable[[Any, I64, bool], int]
+    find_overdrawn: Callable[[Any, I64], I64]
+    check_alone: Callable[[Any, I64, I64], None]
 
 
-def _with_reference(kernel: Callable[..., T]) -> Callable[..., T]:
-    """A kernel that takes the state, called with a reference to it."""
-    return lambda state, *others: kernel(reference_to(state), *others)
+def _by_address(state: State) -> Handle:
+    table = table_of(state)
+    return Handle(table.ctypes.data, (state, table))
+
+
+def _by_itself(state: State) -> Handle:
+    return Handle(state, (state, None))
 
 
 COMPILED = Kernels(
+    handle=_by_itself if numba.config.DISABLE_JIT else _by_address,
     fill_rooms=entry.fill_rooms,
-    balance_and_schedule=_with_reference(entry.balance_and_schedule),
-    repair=_with_reference(entry.repair),
-    find_overdrawn=_with_reference(entry.find_overdrawn),
-    check_alone=_with_reference(entry.check_alone),
+    balance_and_schedule=entry.balance_and_schedule,
+    repair=entry.repair,
+    find_overdrawn=entry.find_overdrawn,
+    check_alone=entry.check_alone,
 )
 
 
-def plain_kernels(replaced: Mapping[str, Callable[..., object]] | None = None) -> Kernels:
+def plain_kernels(replaced: Mapping[str, Callable[..., Any]] | None = None) -> Kernels:
     """The uncompiled form, with some kernels replaced by other functions."""
+    others = {"state_at": same, **(replaced or {})}
     return Kernels(
-        fill_rooms=uncompiled(entry.fill_rooms, replaced),
-        balance_and_schedule=uncompiled(entry.balance_and_schedule, replaced),
-        repair=uncompiled(entry.repair, replaced),
-        find_overdrawn=uncompiled(entry.find_overdrawn, replaced),
-        check_alone=uncompiled(entry.check_alone, replaced),
+        handle=_by_itself,
+        fill_rooms=uncompiled(entry.fill_rooms, others),
+        balance_and_schedule=uncompiled(entry.balance_and_schedule, others),
+        repair=uncompiled(entry.repair, others),
+        find_overdrawn=uncompiled(entry.find_overdrawn, others),
+        check_alone=uncompiled(entry.check_alone, others),
     )
 
 

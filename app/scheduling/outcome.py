@@ -100,9 +100,10 @@ def _unschedulable(figures: Figures, prepared: Prepared) -> tuple[Unschedulable,
     """Waiting jobs without a node, in job order, and what to explain: shapes, and jobs that avoid nodes."""
     state, round_ = prepared.state, figures.round
     waiting = figures.admission.waiting
-    closed = prepared.lists.closed
-    if closed.any():
-        rest = np.flatnonzero(waiting & (state.status == WAITING) & (state.reason == UNDECIDED))
+    closed = state.closed
+    rest = np.flatnonzero(waiting & (state.status == WAITING) & (state.reason == UNDECIDED))
+    if len(rest):
+        # Passed over because their shape is blocked, or not reached because their queue was closed.
         codes = closed[round_.jobs.queue[rest]] - 1
         blocked = state.blocked[round_.jobs.shape[rest]]
         state.reason[rest] = np.where((blocked > 0) & (state.unit[rest] < 0), blocked - 1, codes)

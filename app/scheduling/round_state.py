@@ -4,13 +4,13 @@ Input: a round, who takes part in it, its figures. Output: the `State`, and the 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from app.scheduling.arrays import NO_REASON, Parts, state_of
-from app.scheduling.compiler import Kernels
+from app.scheduling.compiler import Handle, Kernels
 from app.scheduling.decisions import Reason
-from app.scheduling.kernels.passes import Lists
 from app.scheduling.kernels.state import State
 from app.scheduling.ledger import Ledger, placeable_nodes
 from app.scheduling.levels import Levels, levels_of
@@ -46,7 +46,7 @@ class Prepared:
     """A round ready for the kernels. `reason`: uint8 by job, given before the loop. `evicted`: jobs, in order."""
 
     state: State
-    lists: Lists
+    handle: Handle
     levels: Levels
     scaled: Scaled
     evicted: Int64
@@ -94,7 +94,8 @@ def prepare(figures: Figures, kernels: Kernels) -> Prepared:
     )
     state.reason[:] = reason
     lists = lists_of(round_, representatives(evicted, units), representatives(offered, units), state)
-    return Prepared(state=state, lists=lists, levels=levels, scaled=scaled, evicted=evicted, evictable=evictable)
+    state = state._replace(**lists)
+    return Prepared(state=state, handle=kernels.handle(state), levels=levels, scaled=scaled, evicted=evicted, evictable=evictable)
 
 
 def evictable_jobs(round_: Round, admission: Admission) -> Bool:
@@ -185,19 +186,29 @@ def representatives(ordered: Int64, units: Units) -> Int64:
     return ordered[keep]
 
 
-def lists_of(round_: Round, evicted: Int64, waiting: Int64, state: State) -> Lists:
-    """The lists of units by queue, each at its beginning."""
+def lists_of(round_: Round, evicted: Int64, waiting: Int64, state: State) -> dict[str, np.typing.NDArray[Any]]:
+    """The lists of units by queue, each at its beginning: fields of the state."""
     queues = len(round_.queues)
     evicted_ptr = queue_starts(round_.jobs.queue[evicted], queues)
     waiting_ptr = queue_starts(round_.jobs.queue[waiting], queues)
     size = 2 * len(waiting) + 17 if len(state.cap_limit) and len(waiting) else 0
-    return Lists(
-        evicted_ptr=evicted_ptr,
-        evicted=np.ascontiguousarray(evicted, np.int64),
-        waiting_ptr=waiting_ptr,
-        waiting=np.ascontiguousarray(waiting, np.int64),
-        evicted_at=evicted_ptr[:-1].copy(),
-        waiting_at=waiting_ptr[:-1].copy(),
-        closed=np.zeros(queues, np.uint8),
-        capped=np.full(size, -1, np.int64),
-    )
+    return {
+        "evicted_ptr": evicted_ptr,
+        "evicted_unit": np.ascontiguousarray(evicted, np.int64),
+        "waiting_ptr": waiting_ptr,
+        "waiting_unit": np.ascontiguousarray(waiting, np.int64),
+        "waiting_run": _run_ends(state, waiting),
+        "evicted_turn": evicted_ptr[:-1].copy(),
+        "waiting_turn": waiting_ptr[:-1].copy(),
+        "closed": np.zeros(queues, np.uint8),
+        "capped": np.full(size, -1, np.int64),
+    }
+
+
+def _run_ends(state: State, waiting: Int64) -> Int64:
+    """By place: where the next job stands that has another shape or a gang."""
+    if not len(waiting):
+        return np.zeros(0, np.int64)
+    kind = np.where(state.unit[waiting] < 0, state.shape[waiting], -1 - state.unit[waiting])
+    ends = np.append(np.flatnonzero(kind[1:] != kind[:-1]) + 1, len(waiting))
+    return np.repeat(ends, np.diff(ends, prepend=0))

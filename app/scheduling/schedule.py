@@ -12,7 +12,6 @@ from app.scheduling.builder import RoundBuilder
 from app.scheduling.compiler import Kernels, compile_now, current_kernels
 from app.scheduling.decisions import Decisions
 from app.scheduling.jobs import Gang
-from app.scheduling.kernels.passes import Lists
 from app.scheduling.kernels.state import ORDERED, State
 from app.scheduling.ledger import open_ledger
 from app.scheduling.node_matches import NodeMatcher
@@ -46,7 +45,7 @@ def schedule(round_: Round, kernels: Kernels | None = None) -> Decisions:
         return check_submissions(figures, chosen)
     prepared = prepare(figures, chosen)
     state, large = prepared.state, round_.config.prefer_large_jobs
-    chosen.balance_and_schedule(state, prepared.lists, prepared.evicted, large)
+    chosen.balance_and_schedule(prepared.handle.argument, prepared.evicted, large)
     _repair(figures, prepared, chosen)
     return conclude(figures, prepared)
 
@@ -55,15 +54,16 @@ def _repair(figures: Figures, prepared: Prepared, kernels: Kernels) -> None:
     """Evicts what runs at overdrawn levels, with its gangs, and lets it return."""
     state, round_ = prepared.state, figures.round
     placed = state.ordered[: state.counters[ORDERED]]
-    overdrawn = kernels.find_overdrawn(state, np.concatenate((np.flatnonzero(prepared.evictable), placed)))
+    overdrawn = kernels.find_overdrawn(prepared.handle.argument, np.concatenate((np.flatnonzero(prepared.evictable), placed)))
     if not len(overdrawn):
         return
     jobs = _with_gangs(state, overdrawn)
     ordered = repair_order(round_, jobs, state.level, state.fresh)
     units = Units(unit=state.unit, start=state.unit_ptr, jobs=state.unit_job.astype(np.int64))
     nobody = np.zeros(0, np.int64)
-    lists: Lists = lists_of(round_, representatives(ordered, units), nobody, state)
-    kernels.repair(state, lists, ordered, round_.config.prefer_large_jobs)
+    lists = lists_of(round_, representatives(ordered, units), nobody, state)
+    handle = kernels.handle(state._replace(**lists))
+    kernels.repair(handle.argument, ordered, round_.config.prefer_large_jobs)
 
 
 def _with_gangs(state: State, jobs: Int64) -> Int64:

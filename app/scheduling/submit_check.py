@@ -27,10 +27,10 @@ def check_submissions(figures: Figures, kernels: Kernels) -> Decisions:
     empty = emptied(figures)
     prepared = prepare(empty, kernels)
     state = prepared.state
-    offered = prepared.lists.waiting
+    offered = state.waiting_unit
     asked, answer_of = _questions(empty.round, prepared, offered)
     verdict = np.full(len(asked), UNDECIDED, np.int64)
-    kernels.check_alone(state, prepared.lists, asked, verdict)
+    kernels.check_alone(prepared.handle.argument, asked, verdict)
     units = Units(unit=state.unit, start=state.unit_ptr, jobs=state.unit_job.astype(np.int64))
     fits: list[Int64] = []
     reason = state.reason

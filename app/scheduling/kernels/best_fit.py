@@ -7,7 +7,7 @@ remembered: as long as few nodes changed since, looking at those is enough.
 import numpy as np
 
 from app.scheduling.kernels.jit import kernel, wide
-from app.scheduling.kernels.node_index import flush, is_before, is_smaller, takes, word_of
+from app.scheduling.kernels.node_index import flush, is_before, is_smaller, summarise, takes, word_of
 from app.scheduling.kernels.state import CATCH_UP, NOWHERE, RING, State
 
 
@@ -50,6 +50,8 @@ def _search_group(st: State, level: int, group: int, shape: int, best: int, avoi
             if best < 0 or is_before(st, level, node, best):
                 return node
             return best
+        if st.block_loose[level, block]:
+            summarise(st, level, block)
     return best
 
 

@@ -1,20 +1,15 @@
-"""The kernels that are called from outside, in one place: compiled, or the same source uncompiled."""
+"""The kernels that are called from outside, in one place: compiled, or the same source uncompiled.
 
-import numpy as np
+`table`: the address of a state's table (reference.py); uncompiled kernels get the state itself.
+"""
 
 from app.scheduling.kernels.jit import kernel, wide
-from app.scheduling.kernels.passes import (
-    Lists,
-    evict_all,
-    number_evicted,
-    overdrawn_jobs,
-    refusal,
-    run,
-)
+from app.scheduling.kernels.passes import evict_all, number_evicted, overdrawn_jobs, refusal, run
 from app.scheduling.kernels.placing import place_unit
 from app.scheduling.kernels.queue_heap import ask_of
+from app.scheduling.kernels.reference import state_at
 from app.scheduling.kernels.rooms import undo
-from app.scheduling.kernels.state import I32, I64, JOURNAL, NO_NODE_FITS, UNDECIDED, State
+from app.scheduling.kernels.state import I32, I64, JOURNAL, NO_NODE_FITS, UNDECIDED, WAITING
 
 DEFICIT_MAX = -(1 << 59)
 
@@ -31,40 +26,40 @@ def fill_rooms(free: I64, need: I64, jobs: I64, shape: I32, node: I32, top: I32)
 
 
 @kernel
-def balance_and_schedule(st: State, lists: Lists, evicted: I64, large: bool) -> int:
+def balance_and_schedule(table: int, evicted: I64, large: bool) -> int:
     """The first pass: evicts, numbers, and lets everybody try."""
+    st = state_at(table)
     evict_all(st, evicted)
     if evicted.size:
-        number_evicted(st, lists, large)
-    return run(st, lists, evicted.size < 0, large)
+        number_evicted(st, evicted.size < 0, large)
+    return run(st, evicted.size < 0, large)
 
 
 @kernel
-def repair(st: State, lists: Lists, evicted: I64, large: bool) -> int:
+def repair(table: int, evicted: I64, large: bool) -> int:
     """The second pass: evicts what overdraws, and lets it return by level."""
+    st = state_at(table)
     evict_all(st, evicted)
-    return run(st, lists, evicted.size >= 0, large)
+    return run(st, evicted.size >= 0, large)
 
 
 @kernel
-def find_overdrawn(st: State, jobs: I64) -> I64:
+def find_overdrawn(table: int, jobs: I64) -> I64:
     """Jobs that may be evicted and hold room at a level that is overdrawn."""
-    return overdrawn_jobs(st, jobs)
+    return overdrawn_jobs(state_at(table), jobs)
 
 
 @kernel
-def check_alone(st: State, lists: Lists, jobs: I64, verdict: I64) -> None:
+def check_alone(table: int, jobs: I64, verdict: I64) -> None:
     """Tries units one by one on the pool as it is. verdict: reason, or UNDECIDED with their place left in the state."""
-    facts = np.full((st.way_level.size, 3), -1, np.int64)
-    heaps = [(np.empty(0, np.int64), np.empty(0, np.int64))]
-    ask = np.zeros(st.ask.shape[1], np.int64)
+    st = state_at(table)
     for i in range(jobs.size):
         job = jobs[i]
-        members = ask_of(st, job, False, ask)
-        verdict[i] = refusal(st, lists, st.queue[job], job, ask, members)
+        members = ask_of(st, job, wide(WAITING), st.unit_ask)
+        verdict[i] = refusal(st, st.queue[job], job, st.unit_ask, members)
         if verdict[i] != UNDECIDED:
             continue
-        if place_unit(st, heaps, facts, job) < 0:
+        if place_unit(st, job) < 0:
             verdict[i] = NO_NODE_FITS
         undo(st, wide(0))
         st.counters[JOURNAL] = 0

@@ -3,18 +3,15 @@
 Rule: walk the evicted jobs from the last number to the first, adding up what each frees on its node, until one node
 takes the candidate; everything walked on that node is preempted. That node is the one with the largest t, the number
 at which its own walk is done. Per way a heap of t, built at first need and corrected at its top: t only falls, except
-where room at level 0 grew (`note_freed`), and those nodes are pushed again. Ways beyond HEAPS_MAX walk.
+where room at level 0 grew (`note_freed`), and those nodes are pushed again. Ways without room for a heap walk.
 """
 
 import numpy as np
 
 from app.scheduling.kernels.best_fit import is_avoided, matches
-from app.scheduling.kernels.jit import kernel
-from app.scheduling.kernels.state import EVICTED, FREED_RING, NOWHERE, STAMP, TAIL, State
+from app.scheduling.kernels.jit import kernel, wide
+from app.scheduling.kernels.state import EVICTED, FREED_RING, HEAP_SPARE, HEAP_USED, NOWHERE, STAMP, TAIL, State
 
-HEAPS_MAX = 4096
-HEAP_ENTRIES_MAX = 16_000_000
-LENGTH, SEEN, PLACE = 0, 1, 2
 
 
 @kernel
@@ -22,7 +19,8 @@ def release_number(st: State, node: int, shape: int, level: int) -> int:
     """t of a node: the number of the evicted job with which it takes the shape; -1 when none is enough."""
     if not st.open[node]:
         return -1
-    st.scratch[:] = st.free[0, node]
+    for r in range(st.scratch.size):
+        st.scratch[r] = st.free[0, node, r]
     for i in range(st.evicted_node_ptr[node], st.evicted_node_ptr[node + 1]):
         job = st.evicted_node[i]
         if st.status[job] != EVICTED or st.level[job] > level:
@@ -38,102 +36,116 @@ def release_number(st: State, node: int, shape: int, level: int) -> int:
 
 
 @kernel
-def _sink(keys: np.ndarray, nodes: np.ndarray, length: int, at: int) -> None:
-    key, node = keys[at], nodes[at]
+def _sink(st: State, start: int, length: int, at: int) -> None:
+    """Moves an entry of the heap that begins at `start` down to where it belongs."""
+    key, node = st.heap_key[start + at], st.heap_node[start + at]
     while True:
         child = 2 * at + 1
         if child >= length:
             break
-        if child + 1 < length and keys[child + 1] > keys[child]:
+        if child + 1 < length and st.heap_key[start + child + 1] > st.heap_key[start + child]:
             child += 1
-        if keys[child] <= key:
+        if st.heap_key[start + child] <= key:
             break
-        keys[at] = keys[child]
-        nodes[at] = nodes[child]
+        st.heap_key[start + at] = st.heap_key[start + child]
+        st.heap_node[start + at] = st.heap_node[start + child]
         at = child
-    keys[at] = key
-    nodes[at] = node
+    st.heap_key[start + at] = key
+    st.heap_node[start + at] = node
 
 
 @kernel
-def _push(keys: np.ndarray, nodes: np.ndarray, length: int, key: int, node: int) -> None:
+def _push(st: State, start: int, length: int, key: int, node: int) -> None:
     at = length
-    while at > 0 and keys[(at - 1) // 2] < key:
-        keys[at] = keys[(at - 1) // 2]
-        nodes[at] = nodes[(at - 1) // 2]
+    while at > 0 and st.heap_key[start + (at - 1) // 2] < key:
+        st.heap_key[start + at] = st.heap_key[start + (at - 1) // 2]
+        st.heap_node[start + at] = st.heap_node[start + (at - 1) // 2]
         at = (at - 1) // 2
-    keys[at] = key
-    nodes[at] = node
+    st.heap_key[start + at] = key
+    st.heap_node[start + at] = node
 
 
 @kernel
-def _build(st: State, way: int, shape: int) -> tuple[np.ndarray, np.ndarray, int]:
+def _build(st: State, way: int, shape: int) -> None:
+    """Makes the heap of a way anew, in its place."""
+    start, level = st.heap_start[way], st.way_level[way]
+    length = 0
+    for node in range(st.group.size):
+        if st.evicted_node_ptr[node + 1] > st.evicted_node_ptr[node] and matches(st, way, node):
+            number = release_number(st, node, shape, level)
+            if number >= 0:
+                st.heap_key[start + length] = number
+                st.heap_node[start + length] = node
+                length += 1
+    for at in range(length // 2 - 1, -1, -1):
+        _sink(st, start, length, at)
+    st.heap_length[way] = length
+    st.heap_seen[way] = st.freed_end[0]
+
+
+@kernel
+def _has_heap(st: State, way: int, shape: int) -> bool:
+    """Makes a heap for the way, if there is room for one."""
+    if st.heap_start[way] >= 0:
+        return True
     count = 0
     for node in range(st.group.size):
         if st.evicted_node_ptr[node + 1] > st.evicted_node_ptr[node] and matches(st, way, node):
             count += 1
-    keys, nodes = np.empty(count + count // 4 + 16, np.int64), np.empty(count + count // 4 + 16, np.int64)
-    length = 0
-    for node in range(st.group.size):
-        if st.evicted_node_ptr[node + 1] > st.evicted_node_ptr[node] and matches(st, way, node):
-            number = release_number(st, node, shape, st.way_level[way])
-            if number >= 0:
-                keys[length] = number
-                nodes[length] = node
-                length += 1
-    for at in range(length // 2 - 1, -1, -1):
-        _sink(keys, nodes, length, at)
-    return keys, nodes, length
-
-
-@kernel
-def _catch_up(st: State, keys: np.ndarray, nodes: np.ndarray, facts: np.ndarray, way: int, shape: int) -> bool:
-    """Pushes the nodes whose t may have grown. False when the heap must be built anew."""
-    level = st.way_level[way]
-    if st.freed_end[0] - facts[way, SEEN] > FREED_RING:
+    size = count + count // 4 + HEAP_SPARE
+    if st.counters[HEAP_USED] + size > st.heap_key.size:
         return False
-    for at in range(facts[way, SEEN], st.freed_end[0]):
-        at %= FREED_RING
-        if st.freed_low[at] <= level <= st.freed_high[at]:
-            continue
-        node = st.freed_node[at]
-        if not matches(st, way, node):
-            continue
-        number = release_number(st, node, shape, level)
-        if number >= 0:
-            if facts[way, LENGTH] == keys.size:
-                return False
-            _push(keys, nodes, facts[way, LENGTH], number, node)
-            facts[way, LENGTH] += 1
-    facts[way, SEEN] = st.freed_end[0]
+    st.heap_start[way] = st.counters[HEAP_USED]
+    st.heap_size[way] = size
+    st.counters[HEAP_USED] += size
+    _build(st, way, shape)
     return True
 
 
 @kernel
-def from_heap(st: State, heaps, facts: np.ndarray, way: int, shape: int) -> int:  # type: ignore[no-untyped-def]
+def _catch_up(st: State, way: int, shape: int) -> bool:
+    """Pushes the nodes whose t may have grown. False when the heap must be built anew."""
+    level = st.way_level[way]
+    if st.freed_end[0] - st.heap_seen[way] > FREED_RING:
+        return False
+    for at in range(st.heap_seen[way], st.freed_end[0]):
+        entry = at % FREED_RING
+        if st.freed_low[entry] <= level <= st.freed_high[entry]:
+            continue
+        node = st.freed_node[entry]
+        if not matches(st, way, node):
+            continue
+        number = release_number(st, node, shape, level)
+        if number >= 0:
+            if st.heap_length[way] == st.heap_size[way]:
+                return False
+            _push(st, st.heap_start[way], st.heap_length[way], number, node)
+            st.heap_length[way] += 1
+    st.heap_seen[way] = st.freed_end[0]
+    return True
+
+
+@kernel
+def from_heap(st: State, way: int, shape: int) -> int:
     """The node for a candidate by the heap of its way."""
-    keys, nodes = heaps[facts[way, PLACE]]
-    if not _catch_up(st, keys, nodes, facts, way, shape):
-        keys, nodes, length = _build(st, way, shape)
-        heaps[facts[way, PLACE]] = (keys, nodes)
-        facts[way, LENGTH] = length
-        facts[way, SEEN] = st.freed_end[0]
-    length = facts[way, LENGTH]
-    found = NOWHERE
+    if not _catch_up(st, way, shape):
+        _build(st, way, shape)
+    start, length = st.heap_start[way], st.heap_length[way]
+    found = wide(NOWHERE)
     while length > 0:
-        number = release_number(st, nodes[0], shape, st.way_level[way])
-        if number == keys[0]:
-            found = nodes[0]
+        number = release_number(st, st.heap_node[start], shape, st.way_level[way])
+        if number == st.heap_key[start]:
+            found = st.heap_node[start]
             break
         if number < 0:
             length -= 1
-            keys[0] = keys[length]
-            nodes[0] = nodes[length]
+            st.heap_key[start] = st.heap_key[start + length]
+            st.heap_node[start] = st.heap_node[start + length]
         else:
-            keys[0] = number
+            st.heap_key[start] = number
         if length > 0:
-            _sink(keys, nodes, length, 0)
-    facts[way, LENGTH] = length
+            _sink(st, start, length, wide(0))
+    st.heap_length[way] = length
     return found
 
 
@@ -153,7 +165,8 @@ def from_walk(st: State, way: int, shape: int, avoid: np.ndarray) -> int:
             continue
         if st.stamp[node] != stamp:
             st.stamp[node] = stamp
-            st.gathered[node] = st.free[0, node]
+            for r in range(st.gathered.shape[1]):
+                st.gathered[node, r] = st.free[0, node, r]
         enough = True
         for r in range(st.gathered.shape[1]):
             st.gathered[node, r] += st.need[st.shape[job], r]
@@ -178,19 +191,10 @@ def from_list(st: State, nodes: np.ndarray, way: int, shape: int, avoid: np.ndar
 
 
 @kernel
-def victim_node(st: State, heaps, facts: np.ndarray, way: int, shape: int) -> int:  # type: ignore[no-untyped-def]
+def victim_node(st: State, way: int, shape: int) -> int:
     """The node whose evicted jobs shall make room for a candidate of this way, or NOWHERE."""
     if st.evicted_at.size == 0:
         return NOWHERE
-    if facts[way, PLACE] < 0:
-        entries = 0
-        for i in range(len(heaps)):
-            entries += heaps[i][0].size
-        if len(heaps) >= HEAPS_MAX or entries > HEAP_ENTRIES_MAX:
-            return from_walk(st, way, shape, st.way_node[:0])
-        keys, nodes, length = _build(st, way, shape)
-        facts[way, PLACE] = len(heaps)
-        facts[way, LENGTH] = length
-        facts[way, SEEN] = st.freed_end[0]
-        heaps.append((keys, nodes))
-    return from_heap(st, heaps, facts, way, shape)
+    if _has_heap(st, way, shape):
+        return from_heap(st, way, shape)
+    return from_walk(st, way, shape, st.way_node[:0])

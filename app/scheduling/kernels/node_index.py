@@ -82,8 +82,11 @@ def _belongs(st: State, level: int, node: int) -> bool:
 
 
 @kernel
-def _summarise(st: State, level: int, block: int) -> None:
-    st.block_max[level, block, :] = -1
+def summarise(st: State, level: int, block: int) -> None:
+    """Makes the maxima of a block exact again: what left it, or shrank, may have been the largest."""
+    st.block_loose[level, block] = 0
+    for r in range(st.free.shape[2]):
+        st.block_max[level, block, r] = -1
     for i in range(st.block_len[level, block]):
         node = st.block_node[level, block, i]
         for r in range(st.free.shape[2]):
@@ -92,11 +95,11 @@ def _summarise(st: State, level: int, block: int) -> None:
 
 
 @kernel
-def _fill(st: State, level: int, group: int, nodes: np.ndarray) -> None:
+def _fill(st: State, level: int, group: int, nodes: np.ndarray, size: int) -> None:
     """Lays sorted nodes out in blocks that are not quite full."""
     start = st.region[group]
     count = 0
-    for i in range(nodes.size):
+    for i in range(size):
         if i % FILL == 0:
             block = st.block_order[level, start + count]
             st.block_len[level, block] = 0
@@ -107,7 +110,28 @@ def _fill(st: State, level: int, group: int, nodes: np.ndarray) -> None:
         st.node_block[level, nodes[i]] = block
     st.region_len[level, group] = count
     for i in range(count):
-        _summarise(st, level, st.block_order[level, start + i])
+        summarise(st, level, st.block_order[level, start + i])
+
+
+@kernel
+def _sorted(st: State, level: int, nodes: np.ndarray, count: int) -> np.ndarray:
+    """The first nodes of the list in index order (merge sort, from runs of 1 on)."""
+    other = np.empty(nodes.size, np.int64)
+    width = 1
+    while width < count:
+        for first in range(0, count, 2 * width):
+            middle, last = min(first + width, count), min(first + 2 * width, count)
+            a, b = first, middle
+            for i in range(first, last):
+                if a < middle and (b >= last or is_before(st, level, nodes[a], nodes[b])):
+                    other[i] = nodes[a]
+                    a += 1
+                else:
+                    other[i] = nodes[b]
+                    b += 1
+        nodes, other = other, nodes
+        width *= 2
+    return nodes
 
 
 @kernel
@@ -127,13 +151,7 @@ def _build(st: State, level: int) -> None:
             if _belongs(st, level, node):
                 nodes[count] = node
                 count += 1
-        nodes = nodes[:count].copy()
-        for k in range(words - 1, -1, -1):
-            keys = np.empty(count, np.int64)
-            for i in range(count):
-                keys[i] = st.key[level, nodes[i], k]
-            nodes = nodes[np.argsort(keys, kind="mergesort")]
-        _fill(st, level, group, nodes)
+        _fill(st, level, group, _sorted(st, level, nodes, count), count)
     st.built[level] = 1
     st.dirty_len[level] = 0
     st.ring_end[level] += RING
@@ -151,6 +169,7 @@ def _remove(st: State, level: int, node: int) -> None:
     for i in range(at, size - 1):
         st.block_node[level, block, i] = st.block_node[level, block, i + 1]
     st.block_len[level, block] = size - 1
+    st.block_loose[level, block] = 1
     st.node_block[level, node] = -1
     if size == 1:
         group = st.group[node]
@@ -173,7 +192,9 @@ def _new_block(st: State, level: int, group: int, at: int) -> int:
         st.block_order[level, i] = st.block_order[level, i - 1]
     st.block_order[level, start + at] = block
     st.block_len[level, block] = 0
-    st.block_max[level, block, :] = -1
+    st.block_loose[level, block] = 0
+    for r in range(st.free.shape[2]):
+        st.block_max[level, block, r] = -1
     st.region_len[level, group] = count + 1
     return block
 
@@ -191,7 +212,7 @@ def _repack(st: State, level: int, group: int) -> None:
         for j in range(st.block_len[level, block]):
             nodes[size] = st.block_node[level, block, j]
             size += 1
-    _fill(st, level, group, nodes)
+    _fill(st, level, group, nodes, size)
 
 
 @kernel
@@ -227,15 +248,20 @@ def _insert(st: State, level: int, node: int) -> None:
             st.node_block[level, moved] = other
         st.block_len[level, block] = half
         st.block_len[level, other] = half
-        _summarise(st, level, block)
-        _summarise(st, level, other)
+        summarise(st, level, block)
+        summarise(st, level, other)
         if is_before(st, level, st.block_node[level, other, 0], node):
             block = other
     size = st.block_len[level, block]
-    place = size
-    while place > 0 and is_before(st, level, node, st.block_node[level, block, place - 1]):
-        st.block_node[level, block, place] = st.block_node[level, block, place - 1]
-        place -= 1
+    place, high = 0, size
+    while place < high:
+        middle = (place + high) // 2
+        if is_before(st, level, node, st.block_node[level, block, middle]):
+            high = middle
+        else:
+            place = middle + 1
+    for i in range(size, place, -1):
+        st.block_node[level, block, i] = st.block_node[level, block, i - 1]
     st.block_node[level, block, place] = node
     st.block_len[level, block] = size + 1
     st.node_block[level, node] = block
@@ -246,16 +272,14 @@ def _insert(st: State, level: int, node: int) -> None:
 
 @kernel
 def flush(st: State, level: int) -> None:
+    """Sorts in what changed. Maxima of blocks only grow here; `summarise` makes them exact when they mislead."""
     if not st.built[level]:
         _build(st, level)
         return
     for i in range(st.dirty_len[level]):
         node = st.dirty[level, i]
         st.is_dirty[level, node] = 0
-        block = st.node_block[level, node]
         _remove(st, level, node)
-        if block >= 0 and st.block_len[level, block] > 0:
-            _summarise(st, level, block)
         for k in range(st.key.shape[2]):
             st.key[level, node, k] = word_of(st, level, node, k)
         if _belongs(st, level, node):

@@ -1,12 +1,10 @@
 """The passes of a round: eviction, numbering of the evicted, scheduling, and the repair of overdrawn levels."""
 
-from typing import NamedTuple
-
 import numpy as np
 
 from app.scheduling.kernels.jit import kernel, wide
 from app.scheduling.kernels.placing import place_unit, return_unit
-from app.scheduling.kernels.queue_heap import Keys, append, ask_of, drop_first, new_keys, set_key, sink, start
+from app.scheduling.kernels.queue_heap import append, ask_of, drop_first, set_key, sink, start
 from app.scheduling.kernels.rooms import evict
 from app.scheduling.kernels.state import (
     BALANCING,
@@ -19,7 +17,6 @@ from app.scheduling.kernels.state import (
     EVICTED,
     EXHAUSTED,
     FLOATING,
-    I64,
     JOURNAL,
     NO_NODE_FITS,
     ORDERED,
@@ -30,23 +27,10 @@ from app.scheduling.kernels.state import (
     ROUND_LIMIT,
     TAIL,
     TOKENS,
-    U8,
     UNDECIDED,
+    WAITING,
     State,
 )
-
-
-class Lists(NamedTuple):
-    """Per queue the units that are evicted and that wait, in order, each by the job that it is yielded with."""
-
-    evicted_ptr: I64
-    evicted: I64
-    waiting_ptr: I64
-    waiting: I64
-    evicted_at: I64  # (Q,) where the queue stands
-    waiting_at: I64
-    closed: U8  # (Q,) reason + 1 once nothing new of the queue is looked at
-    capped: I64  # hash set of queue * S + shape, -1 = empty
 
 
 @kernel
@@ -79,21 +63,37 @@ def evict_all(st: State, jobs: np.ndarray) -> None:
 
 
 @kernel
-def number_evicted(st: State, lists: Lists, large: bool) -> None:
+def _copied(rows: np.ndarray) -> np.ndarray:
+    result = np.empty((rows.shape[0], rows.shape[1]), np.int64)
+    for i in range(rows.shape[0]):
+        for r in range(rows.shape[1]):
+            result[i, r] = rows[i, r]
+    return result
+
+
+@kernel
+def _put_back(rows: np.ndarray, before: np.ndarray) -> None:
+    for i in range(rows.shape[0]):
+        for r in range(rows.shape[1]):
+            rows[i, r] = before[i, r]
+
+
+@kernel
+def number_evicted(st: State, by_level: bool, large: bool) -> None:
     """Numbers evicted jobs in the order in which they would return if all did."""
-    keys = new_keys(st)
-    at = lists.evicted_ptr[:-1].copy()
-    before = st.charged.copy()
-    held = st.cap_held.copy()
+    st.turn_length[0] = 0
+    at = np.empty(st.rank.size, np.int64)
+    before, held = _copied(st.charged), _copied(st.cap_held)
     count = 0
     for queue in range(st.rank.size):
-        if at[queue] < lists.evicted_ptr[queue + 1]:
-            set_key(st, keys, queue, lists.evicted[at[queue]], True, False, large)
-            append(keys, queue)
-    start(st, keys)
-    while keys.length[0] > 0:
-        queue = keys.heap[0]
-        job = lists.evicted[at[queue]]
+        at[queue] = st.evicted_ptr[queue]
+        if at[queue] < st.evicted_ptr[queue + 1]:
+            set_key(st, queue, st.evicted_unit[at[queue]], wide(EVICTED), by_level, large)
+            append(st, queue)
+    start(st)
+    while st.turn_length[0] > 0:
+        queue = st.turn_heap[0]
+        job = st.evicted_unit[at[queue]]
         unit = st.unit[job]
         if unit < 0:
             st.order[job] = count
@@ -107,13 +107,13 @@ def number_evicted(st: State, lists: Lists, large: bool) -> None:
                 count += 1
         charge(st, job)
         at[queue] += 1
-        if at[queue] < lists.evicted_ptr[queue + 1]:
-            set_key(st, keys, queue, lists.evicted[at[queue]], True, False, large)
-            sink(st, keys, 0)
+        if at[queue] < st.evicted_ptr[queue + 1]:
+            set_key(st, queue, st.evicted_unit[at[queue]], wide(EVICTED), by_level, large)
+            sink(st, wide(0))
         else:
-            drop_first(st, keys)
-    st.charged[:] = before
-    st.cap_held[:] = held
+            drop_first(st)
+    _put_back(st.charged, before)
+    _put_back(st.cap_held, held)
     st.counters[TAIL] = count
     _list_by_node(st, count)
 
@@ -125,7 +125,9 @@ def _list_by_node(st: State, count: int) -> None:
         pointer[st.node[st.evicted_at[i]] + 1] += 1
     for node in range(st.group.size):
         pointer[node + 1] += pointer[node]
-    at = pointer[:-1].copy()
+    at = np.empty(st.group.size, np.int64)
+    for node in range(st.group.size):
+        at[node] = pointer[node]
     for i in range(count - 1, -1, -1):
         job = st.evicted_at[i]
         st.evicted_node[at[st.node[job]]] = job
@@ -133,21 +135,21 @@ def _list_by_node(st: State, count: int) -> None:
 
 
 @kernel
-def _is_capped(lists: Lists, key: int) -> bool:
-    at = (key ^ (key >> 15)) % lists.capped.size
-    while lists.capped[at] >= 0:
-        if lists.capped[at] == key:
+def _is_capped(st: State, key: int) -> bool:
+    at = (key ^ (key >> 15)) % st.capped.size
+    while st.capped[at] >= 0:
+        if st.capped[at] == key:
             return True
-        at = (at + 1) % lists.capped.size
+        at = (at + 1) % st.capped.size
     return False
 
 
 @kernel
-def _set_capped(lists: Lists, key: int) -> None:
-    at = (key ^ (key >> 15)) % lists.capped.size
-    while lists.capped[at] >= 0:
-        at = (at + 1) % lists.capped.size
-    lists.capped[at] = key
+def _set_capped(st: State, key: int) -> None:
+    at = (key ^ (key >> 15)) % st.capped.size
+    while st.capped[at] >= 0:
+        at = (at + 1) % st.capped.size
+    st.capped[at] = key
 
 
 @kernel
@@ -174,7 +176,7 @@ def _over(st: State) -> int:
 
 
 @kernel
-def refusal(st: State, lists: Lists, queue: int, job: int, ask: np.ndarray, members: int) -> int:
+def refusal(st: State, queue: int, job: int, ask: np.ndarray, members: int) -> int:
     """Why limits forbid a candidate, or UNDECIDED."""
     if members > 1:
         if members > st.tokens[BURST] or members > st.queue_burst[queue]:
@@ -190,7 +192,7 @@ def refusal(st: State, lists: Lists, queue: int, job: int, ask: np.ndarray, memb
         for r in range(ask.size):
             if st.cap_held[row, r] + ask[r] > st.cap_limit[row, r]:
                 if single:
-                    _set_capped(lists, queue * st.ask.shape[0] + shape)
+                    _set_capped(st, queue * st.ask.shape[0] + shape)
                 return QUEUE_LIMIT
     for r in range(ask.size):
         if st.is_floating[r] and ask[r] > 0 and ask[r] > st.floating_left[r]:
@@ -212,7 +214,7 @@ def _return_all(st: State) -> None:
 
 
 @kernel
-def _try_new(st: State, lists: Lists, heaps, facts, queue: int, job: int, ask) -> None:  # type: ignore[no-untyped-def]
+def _try_new(st: State, queue: int, job: int) -> None:
     """A queue's next candidate tries its luck."""
     shape = st.shape[job]
     single = st.unit[job] < 0
@@ -220,15 +222,16 @@ def _try_new(st: State, lists: Lists, heaps, facts, queue: int, job: int, ask) -
         st.reason[job] = st.blocked[shape] - 1
         return
     st.counters[CONSIDERED] += 1
-    members = ask_of(st, job, False, ask)
-    reason = refusal(st, lists, queue, job, ask, members)
+    ask = st.unit_ask
+    members = ask_of(st, job, wide(WAITING), ask)
+    reason = refusal(st, queue, job, ask, members)
     if reason != UNDECIDED:
         _give_reason(st, job, reason)
         return
-    hurt = place_unit(st, heaps, facts, job)
+    hurt = place_unit(st, job)
     if hurt == EXHAUSTED:
         _return_all(st)
-        hurt = place_unit(st, heaps, facts, job)
+        hurt = place_unit(st, job)
     if hurt < 0:
         _give_reason(st, job, wide(NO_NODE_FITS))
         if single and st.avoid_ptr[job] == st.avoid_ptr[job + 1]:
@@ -258,58 +261,55 @@ def _note_placed(st: State, job: int) -> None:
 
 
 @kernel
-def _advance(st: State, lists: Lists, keys: Keys, queue: int, by_level: bool, large: bool) -> bool:
+def _advance(st: State, queue: int, by_level: bool, large: bool) -> bool:
     """Makes the queue's next unit its head; False when there is none."""
-    at, end = lists.evicted_at[queue], lists.evicted_ptr[queue + 1]
-    while at < end and st.status[lists.evicted[at]] != EVICTED:
+    at, end = st.evicted_turn[queue], st.evicted_ptr[queue + 1]
+    while at < end and st.status[st.evicted_unit[at]] != EVICTED:
         at += 1
-    lists.evicted_at[queue] = at
+    st.evicted_turn[queue] = at
     if at < end:
-        set_key(st, keys, queue, lists.evicted[at], True, by_level, large)
+        set_key(st, queue, st.evicted_unit[at], wide(EVICTED), by_level, large)
         return True
-    if lists.closed[queue]:
+    if st.closed[queue]:
         return False
-    at, end = lists.waiting_at[queue], lists.waiting_ptr[queue + 1]
+    at, end = st.waiting_turn[queue], st.waiting_ptr[queue + 1]
     base = queue * st.ask.shape[0]
     while at < end:
-        job = lists.waiting[at]
+        job = st.waiting_unit[at]
         if st.unit[job] >= 0:
             break
         shape = st.shape[job]
         if st.blocked[shape]:
-            st.reason[job] = st.blocked[shape] - 1
-        elif lists.capped.size and _is_capped(lists, base + shape):
+            at = st.waiting_run[at]
+        elif st.capped.size and _is_capped(st, base + shape):
             st.reason[job] = QUEUE_LIMIT
+            at += 1
         else:
             break
-        at += 1
-    lists.waiting_at[queue] = at
+    st.waiting_turn[queue] = at
     if at < end:
-        set_key(st, keys, queue, lists.waiting[at], False, by_level, large)
+        set_key(st, queue, st.waiting_unit[at], wide(WAITING), by_level, large)
         return True
     return False
 
 
 @kernel
-def run(st: State, lists: Lists, by_level: bool, large: bool) -> int:
+def run(st: State, by_level: bool, large: bool) -> int:
     """Takes turns until nobody has anything left to try. Returns why new work ended early, or UNDECIDED.
 
     by_level: the repair, where evicted units only are listed and return at any level.
     """
-    keys = new_keys(st)
-    facts = np.full((st.way_level.size, 3), -1, np.int64)
-    heaps = [(np.empty(0, np.int64), np.empty(0, np.int64))]
-    ask = np.zeros(st.ask.shape[1], np.int64)
+    st.turn_length[0] = 0
     over = UNDECIDED
     for queue in range(st.rank.size):
-        if _advance(st, lists, keys, queue, by_level, large):
-            append(keys, queue)
-    start(st, keys)
-    while keys.length[0] > 0:
-        queue = keys.heap[0]
-        if lists.evicted_at[queue] < lists.evicted_ptr[queue + 1]:
-            job = lists.evicted[lists.evicted_at[queue]]
-            lists.evicted_at[queue] += 1
+        if _advance(st, queue, by_level, large):
+            append(st, queue)
+    start(st)
+    while st.turn_length[0] > 0:
+        queue = st.turn_heap[0]
+        if st.evicted_turn[queue] < st.evicted_ptr[queue + 1]:
+            job = st.evicted_unit[st.evicted_turn[queue]]
+            st.evicted_turn[queue] += 1
             if st.status[job] == EVICTED and return_unit(st, job, wide(1) if by_level else wide(-1)):
                 charge(st, job)
                 st.counters[JOURNAL] = 0
@@ -317,17 +317,17 @@ def run(st: State, lists: Lists, by_level: bool, large: bool) -> int:
             if over == UNDECIDED:
                 over = _over(st)
             if over == UNDECIDED and st.queue_tokens[queue] < 1:
-                lists.closed[queue] = QUEUE_RATE + 1
+                st.closed[queue] = QUEUE_RATE + 1
             if over != UNDECIDED:
-                lists.closed[queue] = over + 1
-            if not lists.closed[queue]:
-                job = lists.waiting[lists.waiting_at[queue]]
-                lists.waiting_at[queue] += 1
-                _try_new(st, lists, heaps, facts, queue, job, ask)
-        if _advance(st, lists, keys, queue, by_level, large):
-            sink(st, keys, 0)
+                st.closed[queue] = over + 1
+            if not st.closed[queue]:
+                job = st.waiting_unit[st.waiting_turn[queue]]
+                st.waiting_turn[queue] += 1
+                _try_new(st, queue, job)
+        if _advance(st, queue, by_level, large):
+            sink(st, wide(0))
         else:
-            drop_first(st, keys)
+            drop_first(st)
     return over
 
 

@@ -4,6 +4,8 @@ For each way of the job's shape, home first: (1) a node where nobody is hurt; (2
 all; (3) fair-share preemption; (4) urgency preemption, at the lowest level that has room.
 """
 
+import numpy as np
+
 from app.scheduling.kernels.best_fit import best_node, scan, search
 from app.scheduling.kernels.fair_preemption import from_list, from_walk, victim_node
 from app.scheduling.kernels.jit import kernel, wide
@@ -28,7 +30,7 @@ FOR_FAIRNESS, FOR_GANG = 0, 2
 
 
 @kernel
-def _find(st: State, level: int, way: int, shape: int, only, avoid) -> int:  # type: ignore[no-untyped-def]
+def _find(st: State, level: int, way: int, shape: int, only: np.ndarray, avoid: np.ndarray) -> int:
     """The best node at a level: of all, or of `only` if it names some, and not in `avoid`."""
     if only.size:
         return scan(st, level, shape, only, way, avoid)
@@ -40,7 +42,7 @@ def _find(st: State, level: int, way: int, shape: int, only, avoid) -> int:  # t
 
 
 @kernel
-def _is_feasible(st: State, way: int, shape: int, only, avoid) -> bool:  # type: ignore[no-untyped-def]
+def _is_feasible(st: State, way: int, shape: int, only: np.ndarray, avoid: np.ndarray) -> bool:
     """Whether some node has room at the level of the way."""
     level = st.way_level[way]
     plain = only.size == 0 and avoid.size == 0
@@ -55,14 +57,14 @@ def _is_feasible(st: State, way: int, shape: int, only, avoid) -> bool:  # type:
 
 
 @kernel
-def _victims(st: State, heaps, facts, way: int, shape: int, only, avoid) -> int:  # type: ignore[no-untyped-def]
+def _victims(st: State, way: int, shape: int, only: np.ndarray, avoid: np.ndarray) -> int:
     if only.size:
         return from_list(st, only, way, shape, avoid)
     if st.way_pinned[way]:
         return from_list(st, st.way_node[st.way_node_ptr[way] : st.way_node_ptr[way + 1]], way, shape, avoid)
     if avoid.size:
         return from_walk(st, way, shape, avoid)
-    return victim_node(st, heaps, facts, way, shape)
+    return victim_node(st, way, shape)
 
 
 @kernel
@@ -81,7 +83,8 @@ def _make_room(st: State, node: int, job: int, level: int) -> int:
     """Preempts what must go from a node. Returns the highest level of it, or EXHAUSTED with some of it preempted."""
     shape = st.shape[job]
     highest = 0
-    st.scratch[:] = st.free[0, node]
+    for r in range(st.scratch.size):
+        st.scratch[r] = st.free[0, node, r]
     end = st.evicted_node_ptr[node]
     enough = False
     while not enough:
@@ -105,7 +108,7 @@ def _make_room(st: State, node: int, job: int, level: int) -> int:
 
 
 @kernel
-def place_job(st: State, heaps, facts, job: int, only) -> int:  # type: ignore[no-untyped-def]
+def place_job(st: State, job: int, only: np.ndarray) -> int:
     """Places one job. Returns the highest level that it preempts (0: none), NOWHERE, or EXHAUSTED."""
     shape = st.shape[job]
     avoid = st.avoid_node[st.avoid_ptr[job] : st.avoid_ptr[job + 1]]
@@ -117,7 +120,7 @@ def place_job(st: State, heaps, facts, job: int, only) -> int:  # type: ignore[n
             if not _is_feasible(st, way, shape, only, avoid):
                 continue
             if st.counters[BALANCING]:
-                node = _victims(st, heaps, facts, way, shape, only, avoid)
+                node = _victims(st, way, shape, only, avoid)
                 method = FAIR
             if node >= 0:
                 hurt = _make_room(st, node, job, level)
@@ -135,12 +138,12 @@ def place_job(st: State, heaps, facts, job: int, only) -> int:  # type: ignore[n
 
 
 @kernel
-def _place_members(st: State, heaps, facts, unit: int, only) -> int:  # type: ignore[no-untyped-def]
+def _place_members(st: State, unit: int, only: np.ndarray) -> int:
     """Places all members of a gang or none. Returns the sum of the levels that they preempt, or why not."""
     mark = st.counters[JOURNAL]
     total = 0
     for i in range(st.unit_ptr[unit], st.unit_ptr[unit + 1]):
-        hurt = place_job(st, heaps, facts, st.unit_job[i], only)
+        hurt = place_job(st, st.unit_job[i], only)
         if hurt < 0:
             undo(st, mark)
             return hurt
@@ -149,7 +152,7 @@ def _place_members(st: State, heaps, facts, unit: int, only) -> int:  # type: ig
 
 
 @kernel
-def _has_capacity(st: State, unit: int, only) -> bool:  # type: ignore[no-untyped-def]
+def _has_capacity(st: State, unit: int, only: np.ndarray) -> bool:
     """Whether the nodes of a label value can hold the gang's total request of the resource it needs most nodes for."""
     members = st.unit_ptr[unit + 1] - st.unit_ptr[unit]
     shape = st.shape[st.unit_job[st.unit_ptr[unit]]]
@@ -170,18 +173,18 @@ def _has_capacity(st: State, unit: int, only) -> bool:  # type: ignore[no-untype
 
 
 @kernel
-def place_gang(st: State, heaps, facts, unit: int) -> int:  # type: ignore[no-untyped-def]
+def place_gang(st: State, unit: int) -> int:
     """Places a gang. With a uniformity label: on nodes of one value, the one that preempts at the lowest levels."""
     label = st.unit_label[unit]
     if label < 0:
-        return _place_members(st, heaps, facts, unit, st.value_node[:0])
+        return _place_members(st, unit, st.value_node[:0])
     best, least = NOWHERE, 0
     for value in range(st.label_ptr[label], st.label_ptr[label + 1]):
         only = st.value_node[st.value_ptr[value] : st.value_ptr[value + 1]]
         if not _has_capacity(st, unit, only):
             continue
         mark = st.counters[JOURNAL]
-        hurt = _place_members(st, heaps, facts, unit, only)
+        hurt = _place_members(st, unit, only)
         if hurt == 0 or hurt == EXHAUSTED:
             return hurt
         if hurt > 0:
@@ -190,16 +193,16 @@ def place_gang(st: State, heaps, facts, unit: int) -> int:  # type: ignore[no-un
             undo(st, mark)
     if best < 0:
         return NOWHERE
-    return _place_members(st, heaps, facts, unit, st.value_node[st.value_ptr[best] : st.value_ptr[best + 1]])
+    return _place_members(st, unit, st.value_node[st.value_ptr[best] : st.value_ptr[best + 1]])
 
 
 @kernel
-def place_unit(st: State, heaps, facts, job: int) -> int:  # type: ignore[no-untyped-def]
+def place_unit(st: State, job: int) -> int:
     """Places a job or the gang that it stands for. Returns what `place_job` returns."""
     if st.unit[job] >= 0:
-        return place_gang(st, heaps, facts, st.unit[job])
+        return place_gang(st, st.unit[job])
     mark = st.counters[JOURNAL]
-    hurt = place_job(st, heaps, facts, job, st.value_node[:0])
+    hurt = place_job(st, job, st.value_node[:0])
     if hurt < 0:
         undo(st, mark)
     return hurt

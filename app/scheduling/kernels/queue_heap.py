@@ -5,118 +5,90 @@ weight; then name. With prefer-large: queues within their budget first, by cost 
 then those above it by cost with the head. A key is made when a head becomes one, and kept.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
-from app.scheduling.kernels.jit import kernel
-from app.scheduling.kernels.state import EVICTED, F64, I64, WAITING, State
-
-
-class Keys(NamedTuple):
-    """The keys of all queues, the heap of queues, and its length."""
-
-    priority: I64
-    over: I64
-    cost: F64
-    size: F64
-    heap: I64
-    length: I64
-    ask: I64  # (R,) of the head being judged
+from app.scheduling.kernels.jit import kernel, wide
+from app.scheduling.kernels.state import State
 
 
 @kernel
-def new_keys(st: State) -> Keys:
-    """No queue in the heap."""
-    queues = st.rank.size
-    return Keys(
-        np.zeros(queues, np.int64),
-        np.zeros(queues, np.int64),
-        np.zeros(queues, np.float64),
-        np.zeros(queues, np.float64),
-        np.zeros(queues, np.int64),
-        np.zeros(1, np.int64),
-        np.zeros(st.ask.shape[1], np.int64),
-    )
-
-
-@kernel
-def cost_of(st: State, held: np.ndarray, more: np.ndarray) -> float:
-    """The largest share of any resource that both amounts together take, not below 0."""
+def cost_of(st: State, queue: int, with_held: int, more: np.ndarray, with_more: int) -> float:
+    """The largest share of any resource that what a queue is charged with (if 1) and `more` (if 1) take, at least 0."""
     largest = 0.0
     for i in range(st.cost_column.size):
         c = st.cost_column[i]
-        share = (held[c] + more[c]) / st.cost_total[i] * st.cost_factor[i]
+        amount = with_held * st.charged[queue, c] + with_more * more[c]
+        share = amount / st.cost_total[i] * st.cost_factor[i]
         if share > largest:
             largest = share
     return largest
 
 
 @kernel
-def ask_of(st: State, job: int, evicted: bool, ask: np.ndarray) -> int:
-    """Adds up what the unit of a job asks for; of evicted gangs what is evicted still. Returns its members."""
-    unit = st.unit[job]
+def ask_of(st: State, job: int, wanted: int, ask: np.ndarray) -> int:
+    """Adds up what the members of a unit that have the status `wanted` ask for. Returns how many they are."""
+    unit, shape = st.unit[job], st.shape[job]
     if unit < 0:
-        ask[:] = st.ask[st.shape[job]]
+        for r in range(ask.size):
+            ask[r] = st.ask[shape, r]
         return 1
-    ask[:] = 0
+    for r in range(ask.size):
+        ask[r] = 0
     members = 0
-    wanted = EVICTED if evicted else WAITING
     for i in range(st.unit_ptr[unit], st.unit_ptr[unit + 1]):
         member = st.unit_job[i]
         if st.status[member] == wanted:
-            ask += st.ask[st.shape[member]]
+            for r in range(ask.size):
+                ask[r] += st.ask[st.shape[member], r]
             members += 1
     return members
 
 
 @kernel
-def set_key(st: State, keys: Keys, queue: int, job: int, evicted: bool, by_level: bool, large: bool) -> None:
-    """Makes the key of a queue from its head."""
-    ask_of(st, job, evicted, keys.ask)
+def set_key(st: State, queue: int, job: int, wanted: int, by_level: bool, large: bool) -> None:
+    """Makes the key of a queue from its head, of whose members those with the status `wanted` count."""
+    ask_of(st, job, wanted, st.head_ask)
     if by_level:
-        keys.priority[queue] = st.level[job]
+        st.turn_priority[queue] = st.level[job]
     else:
-        keys.priority[queue] = st.class_priority[st.class_of[st.shape[job]]]
-    charged = st.charged[queue]
-    cost = cost_of(st, charged, keys.ask) / st.weight[queue]
-    keys.over[queue] = 0
-    keys.size[queue] = 0.0
+        st.turn_priority[queue] = st.class_priority[st.class_of[st.shape[job]]]
+    cost = cost_of(st, queue, wide(1), st.head_ask, wide(1)) / st.weight[queue]
+    st.turn_over[queue] = 0
+    st.turn_size[queue] = 0.0
     if large:
         if cost > st.budget[queue]:
-            keys.over[queue] = 1
+            st.turn_over[queue] = 1
         else:
-            size = cost_of(st, np.zeros_like(keys.ask), keys.ask)
-            keys.size[queue] = size * st.weight[queue]
-            cost = cost_of(st, charged, np.zeros_like(keys.ask)) / st.weight[queue]
-    keys.cost[queue] = cost
+            st.turn_size[queue] = cost_of(st, queue, wide(0), st.head_ask, wide(1)) * st.weight[queue]
+            cost = cost_of(st, queue, wide(1), st.head_ask, wide(0)) / st.weight[queue]
+    st.turn_cost[queue] = cost
 
 
 @kernel
-def _is_first(st: State, keys: Keys, a: int, b: int) -> bool:
-    if keys.priority[a] != keys.priority[b]:
-        return keys.priority[a] > keys.priority[b]
-    if keys.over[a] != keys.over[b]:
-        return keys.over[a] < keys.over[b]
-    if keys.cost[a] != keys.cost[b]:
-        return keys.cost[a] < keys.cost[b]
-    if keys.size[a] != keys.size[b]:
-        return keys.size[a] > keys.size[b]
+def _is_first(st: State, a: int, b: int) -> bool:
+    if st.turn_priority[a] != st.turn_priority[b]:
+        return st.turn_priority[a] > st.turn_priority[b]
+    if st.turn_over[a] != st.turn_over[b]:
+        return st.turn_over[a] < st.turn_over[b]
+    if st.turn_cost[a] != st.turn_cost[b]:
+        return st.turn_cost[a] < st.turn_cost[b]
+    if st.turn_size[a] != st.turn_size[b]:
+        return st.turn_size[a] > st.turn_size[b]
     return st.rank[a] < st.rank[b]
 
 
 @kernel
-def sink(st: State, keys: Keys, at: int) -> None:
+def sink(st: State, at: int) -> None:
     """Moves the queue at this place of the heap down to where it belongs."""
-    heap, length = keys.heap, keys.length[0]
+    heap, length = st.turn_heap, st.turn_length[0]
     queue = heap[at]
     while True:
         child = 2 * at + 1
         if child >= length:
             break
-        if child + 1 < length and _is_first(st, keys, heap[child + 1], heap[child]):
+        if child + 1 < length and _is_first(st, heap[child + 1], heap[child]):
             child += 1
-        if not _is_first(st, keys, heap[child], queue):
+        if not _is_first(st, heap[child], queue):
             break
         heap[at] = heap[child]
         at = child
@@ -124,23 +96,23 @@ def sink(st: State, keys: Keys, at: int) -> None:
 
 
 @kernel
-def start(st: State, keys: Keys) -> None:
+def start(st: State) -> None:
     """Makes a heap of the queues that were appended."""
-    for at in range(keys.length[0] // 2 - 1, -1, -1):
-        sink(st, keys, at)
+    for at in range(st.turn_length[0] // 2 - 1, -1, -1):
+        sink(st, at)
 
 
 @kernel
-def append(keys: Keys, queue: int) -> None:
+def append(st: State, queue: int) -> None:
     """Adds a queue; `start` must follow."""
-    keys.heap[keys.length[0]] = queue
-    keys.length[0] += 1
+    st.turn_heap[st.turn_length[0]] = queue
+    st.turn_length[0] += 1
 
 
 @kernel
-def drop_first(st: State, keys: Keys) -> None:
+def drop_first(st: State) -> None:
     """Removes the first queue."""
-    keys.length[0] -= 1
-    keys.heap[0] = keys.heap[keys.length[0]]
-    if keys.length[0] > 0:
-        sink(st, keys, 0)
+    st.turn_length[0] -= 1
+    st.turn_heap[0] = st.turn_heap[st.turn_length[0]]
+    if st.turn_length[0] > 0:
+        sink(st, wide(0))

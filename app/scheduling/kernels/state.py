@@ -22,7 +22,7 @@ WAITING, BOUND, EVICTED, PREEMPTED, PLACED = 0, 1, 2, 3, 4
 # ways of coming to a node (decisions.Method)
 FREE, FAIR, URGENT, AWAY_OFFSET = 0, 1, 2, 3
 # counters
-(CONSIDERED, STAMP, JOURNAL, ORDERED, FAIR_LEFT, BALANCING, URGENCY, BUDGET, TAIL, LABEL_FILTER) = range(10)
+(CONSIDERED, STAMP, JOURNAL, ORDERED, FAIR_LEFT, BALANCING, URGENCY, BUDGET, TAIL, HEAP_USED) = range(10)
 COUNTERS = 10
 # tokens of the pool
 TOKENS, BURST = 0, 1
@@ -32,6 +32,8 @@ EXHAUSTED = -3
 # kinds of journal entries
 DID_PLACE, DID_PREEMPT, DID_RETURN = 0, 1, 2
 FREED_RING = 1 << 16
+HEAP_SPARE = 16
+HEAP_ENTRIES_MAX = 16_000_000
 BLOCK = 64
 RING = 1024
 """Entries of the log of changed nodes that are kept by level."""
@@ -45,7 +47,7 @@ UNDECIDED = 255
 
 
 class State(NamedTuple):
-    """The arrays of a round, by what they are of."""
+    """The arrays of a round, by what they are of. `dimensions` says how many each has."""
 
     # nodes
     free: I64  # (L, N, R)
@@ -99,6 +101,25 @@ class State(NamedTuple):
     label_ptr: I64
     value_ptr: I64
     value_node: I64
+    # lists: per queue the units that are evicted and that wait, in order, each by the job that it is yielded with
+    evicted_ptr: I64
+    evicted_unit: I64
+    waiting_ptr: I64
+    waiting_unit: I64
+    waiting_run: I64  # where the next unit stands that is of another shape, or a gang
+    evicted_turn: I64  # (Q,) where the queue stands
+    waiting_turn: I64
+    closed: U8  # (Q,) reason + 1 once nothing new of the queue is looked at
+    capped: I64  # hash set of queue * S + shape, -1 = empty
+    # turns: the keys of the heads of queues, and a heap of queues by them
+    turn_priority: I64  # (Q,)
+    turn_over: I64
+    turn_cost: F64
+    turn_size: F64
+    turn_heap: I64
+    turn_length: I64
+    head_ask: I64  # (R,) of the head being judged
+    unit_ask: I64  # (R,) of the candidate
     # queues
     rank: I64
     weight: F64
@@ -130,7 +151,8 @@ class State(NamedTuple):
     node_block: I64  # (L, N)
     block_node: I64  # (L, B, BLOCK)
     block_len: I64
-    block_max: I64  # (L, B, R)
+    block_max: I64  # (L, B, R) no node in it has more
+    block_loose: U8  # (L, B) perhaps none has as much
     block_order: I64  # (L, B)
     region: I64  # (G + 1,)
     region_len: I64  # (L, G)
@@ -143,7 +165,13 @@ class State(NamedTuple):
     seen_end: I64
     seen_key: I64  # (W, L, K)
     witness: I64  # (W,)
-    # fair preemption
+    # fair preemption: heaps of t, one after the other in the same arrays
+    heap_start: I64  # (W,) -1 = not built
+    heap_size: I64
+    heap_length: I64
+    heap_seen: I64
+    heap_key: I64
+    heap_node: I64
     freed_node: I64  # (FREED_RING,) nodes whose room at level 0 grew, and for which levels that says nothing new
     freed_low: I64
     freed_high: I64
@@ -152,3 +180,16 @@ class State(NamedTuple):
     stamp: I64  # (N,)
     gathered: I64  # (N, R)
     journal: I64  # (.., 3)
+
+    @classmethod
+    def dimensions(cls) -> dict[str, int]:
+        """The number of dimensions of each array, in the order of the fields."""
+        return {name: _DIMENSIONS.get(name, 1) for name in cls._fields}
+
+
+_DIMENSIONS = {
+    **dict.fromkeys(("free", "key", "block_node", "block_max", "seen_key"), 3),
+    **dict.fromkeys(("need", "ask", "way_match", "charged", "cap_limit", "cap_held", "gathered", "journal"), 2),
+    **dict.fromkeys(("node_block", "block_len", "block_loose", "block_order", "region_len"), 2),
+    **dict.fromkeys(("dirty", "is_dirty", "ring", "seen_node", "seen_end"), 2),
+}
