@@ -24,6 +24,7 @@ from app.scheduling.kernels.state import (
 )
 from app.scheduling.ledger import Ledger, floating_left, fraction_of
 from app.scheduling.levels import Levels
+from app.scheduling.ordering import queue_starts
 from app.scheduling.quarantine import Admission
 from app.scheduling.resources import Bool, Int32, Int64
 from app.scheduling.round import Round
@@ -34,15 +35,39 @@ from app.scheduling.ways import Ways
 
 Arrays = dict[str, Any]
 NO_REASON = 255
-NOBODY = np.zeros(0, np.int64)
-LISTS = ("evicted_ptr", "evicted_unit", "waiting_ptr", "waiting_unit", "waiting_run", "evicted_turn", "waiting_turn")
-LISTS += ("closed", "capped")
-"""Fields that round_state.lists_of gives."""
+ALIGNMENT = 64
+Bytes = np.typing.NDArray[np.uint8]
+WORKING = (
+    *("free", "open", "cluster_left", "status", "reason", "fresh", "evicted_node_ptr", "evicted_turn", "waiting_turn"),
+    *("closed", "capped", "charged", "queue_tokens", "cap_held", "floating_left", "round_placed", "tokens", "counters"),
+    *(
+        "blocked",
+        "built",
+        "is_dirty",
+        "dirty_len",
+        "ring_end",
+        "seen_end",
+        "witness",
+        "heap_start",
+        "freed_end",
+        "stamp",
+    ),
+)
+"""What must be as at the start before the same round is decided again. The rest is input, or written before read."""
+RECYCLED = (
+    *("key", "node_block", "block_node", "block_len", "block_max", "block_loose", "block_order", "region_len", "dirty"),
+    *("ring", "seen_node", "seen_key", "freed_node", "freed_low", "freed_high", "heap_key", "heap_node"),
+)
+"""Large arrays that are written before they are read: those of an earlier round may be used again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the arrays are made of. `level`: int32 by job. `evicted`: jobs that balancing evicts. `open_nodes`: bool."""
+    """What the arrays are made of. `level`: int32 by job. `evicted`: jobs that balancing evicts. `open_nodes`: bool.
+
+    `reason`: by job, given before the loop. `evicted_units`, `offered_units`: in order, by one job of each unit.
+    `recycled`: the state of an earlier round that nobody uses any more.
+    """
 
     round: Round
     admission: Admission
@@ -59,13 +84,69 @@ class Parts:
     free: Int64
     scaled: Scaled
     indexed: tuple[int, ...]
+    reason: Bytes
+    evicted_units: Int64
+    offered_units: Int64
+    recycled: State | None
 
 
-def state_of(parts: Parts) -> State:
-    """The state at the start of a round."""
+def state_of(parts: Parts) -> tuple[State, Bytes]:
+    """The state at the start of a round, and the memory in which all of it stands that a round changes for good."""
     fields = _nodes(parts) | _shapes(parts) | _jobs(parts) | _labels(parts) | _queues(parts) | _pool(parts)
-    fields |= _index(parts, fields) | _preemption(parts) | _turns(parts) | dict.fromkeys(LISTS, NOBODY)
-    return State(**{name: np.require(fields[name], dtype_of(name), ["C", "W"]) for name in KINDS})
+    fields |= _index(parts, fields) | _preemption(parts) | _turns(parts)
+    fields |= lists_of(
+        parts.round, parts.evicted_units, parts.offered_units, parts.units.unit, capped=len(fields["cap_limit"]) > 0
+    )
+    fields = {name: np.require(fields[name], dtype_of(name), ["C", "W"]) for name in KINDS}
+    arena, working = _in_one_piece({name: fields[name] for name in WORKING})
+    return State(**{**fields, **working}), arena
+
+
+def _blank(parts: Parts, name: str, shape: tuple[int, ...], dtype: type = np.int64) -> Any:
+    """An array with anything in it: that of the earlier round, if it is as large."""
+    if parts.recycled is not None:
+        array = getattr(parts.recycled, name)
+        if array.shape == shape:
+            return array
+    return np.empty(shape, dtype)
+
+
+def _in_one_piece(arrays: Arrays) -> tuple[Bytes, Arrays]:
+    """Copies of these arrays that stand one after the other in one array of bytes."""
+    starts = np.cumsum([0, *(-(-array.nbytes // ALIGNMENT) * ALIGNMENT for array in arrays.values())]).tolist()
+    arena = np.zeros(starts[-1], np.uint8)
+    copies = {}
+    for (name, array), start in zip(arrays.items(), starts, strict=False):
+        copies[name] = arena[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+        copies[name][...] = array
+    return arena, copies
+
+
+def lists_of(round_: Round, evicted: Int64, waiting: Int64, unit: Int32 | Int64, *, capped: bool) -> Arrays:
+    """The lists of units by queue, each at its beginning. `unit`: by job."""
+    queues = len(round_.queues)
+    evicted_ptr = queue_starts(round_.jobs.queue[evicted], queues)
+    waiting_ptr = queue_starts(round_.jobs.queue[waiting], queues)
+    return {
+        "evicted_ptr": evicted_ptr,
+        "evicted_unit": np.ascontiguousarray(evicted, np.int64),
+        "waiting_ptr": waiting_ptr,
+        "waiting_unit": np.ascontiguousarray(waiting, np.int64),
+        "waiting_run": _run_ends(round_.jobs.shape[waiting], unit[waiting]),
+        "evicted_turn": evicted_ptr[:-1].copy(),
+        "waiting_turn": waiting_ptr[:-1].copy(),
+        "closed": np.zeros(queues, np.uint8),
+        "capped": np.full(2 * len(waiting) + 17 if capped and len(waiting) else 0, -1, np.int64),
+    }
+
+
+def _run_ends(shape: Int32, unit: Int32 | Int64) -> Int64:
+    """By place in a list: where the next job stands that has another shape or a gang."""
+    if not len(shape):
+        return np.zeros(0, np.int64)
+    changes = (shape[1:] != shape[:-1]) | (unit[1:] >= 0) | (unit[:-1] >= 0)
+    ends = np.append(np.flatnonzero(changes) + 1, len(shape))
+    return np.repeat(ends, np.diff(ends, prepend=0))
 
 
 def csr(rows: Int64 | Int32, count: int) -> tuple[Int64, Int32]:
@@ -135,11 +216,11 @@ def _jobs(parts: Parts) -> Arrays:
     return {
         "shape": jobs.shape,
         "queue": jobs.queue,
-        "node": jobs.run_node.copy(),
+        "node": jobs.run_node.astype(np.int64),
         "level": parts.level,
         "status": np.where(jobs.running, BOUND, WAITING).astype(np.uint8),
         "method": np.zeros(count, np.uint8),
-        "reason": np.full(count, NO_REASON, np.uint8),
+        "reason": parts.reason,
         "by": np.full(count, -1, np.int64),
         "evictable": parts.evictable.astype(np.uint8),
         "fresh": np.zeros(count, np.uint8),
@@ -256,24 +337,24 @@ def _index(parts: Parts, fields: Arrays) -> Arrays:
         "index_word": layout[1],
         "index_shift": layout[2],
         "need_key": parts.scaled.need_keys(layout),
-        "key": np.zeros((levels, nodes, words), np.int64),
+        "key": _blank(parts, "key", (levels, nodes, words)),
         "built": np.zeros(levels, np.uint8),
-        "node_block": np.full((levels, nodes), -1, np.int64),
-        "block_node": np.empty((levels, blocks, BLOCK), np.int64),
-        "block_len": np.zeros((levels, blocks), np.int64),
-        "block_max": np.zeros((levels, blocks, width), np.int64),
-        "block_loose": np.zeros((levels, blocks), np.uint8),
-        "block_order": np.zeros((levels, blocks), np.int64),
+        "node_block": _blank(parts, "node_block", (levels, nodes)),
+        "block_node": _blank(parts, "block_node", (levels, blocks, BLOCK)),
+        "block_len": _blank(parts, "block_len", (levels, blocks)),
+        "block_max": _blank(parts, "block_max", (levels, blocks, width)),
+        "block_loose": _blank(parts, "block_loose", (levels, blocks), np.uint8),
+        "block_order": _blank(parts, "block_order", (levels, blocks)),
         "region": region,
-        "region_len": np.zeros((levels, parts.ways.groups), np.int64),
-        "dirty": np.empty((levels, nodes), np.int64),
+        "region_len": _blank(parts, "region_len", (levels, parts.ways.groups)),
+        "dirty": _blank(parts, "dirty", (levels, nodes)),
         "is_dirty": np.zeros((levels, nodes), np.uint8),
         "dirty_len": np.zeros(levels, np.int64),
-        "ring": np.zeros((levels, RING), np.int64),
+        "ring": _blank(parts, "ring", (levels, RING)),
         "ring_end": np.zeros(levels, np.int64),
-        "seen_node": np.full((ways, levels), NOWHERE, np.int64),
+        "seen_node": _blank(parts, "seen_node", (ways, levels)),
         "seen_end": np.full((ways, levels), -1, np.int64),
-        "seen_key": np.zeros((ways, levels, words), np.int64),
+        "seen_key": _blank(parts, "seen_key", (ways, levels, words)),
         "witness": np.full(ways, NOWHERE, np.int64),
     }
 
@@ -290,11 +371,11 @@ def _preemption(parts: Parts) -> Arrays:
         "heap_size": np.zeros(ways, np.int64),
         "heap_length": np.zeros(ways, np.int64),
         "heap_seen": np.zeros(ways, np.int64),
-        "heap_key": np.empty(entries, np.int64),
-        "heap_node": np.empty(entries, np.int64),
-        "freed_node": np.zeros(FREED_RING, np.int64),
-        "freed_low": np.zeros(FREED_RING, np.int64),
-        "freed_high": np.zeros(FREED_RING, np.int64),
+        "heap_key": _blank(parts, "heap_key", (entries,)),
+        "heap_node": _blank(parts, "heap_node", (entries,)),
+        "freed_node": _blank(parts, "freed_node", (FREED_RING,)),
+        "freed_low": _blank(parts, "freed_low", (FREED_RING,)),
+        "freed_high": _blank(parts, "freed_high", (FREED_RING,)),
         "freed_end": np.zeros(1, np.int64),
         "scratch": np.zeros(width, np.int64),
         "stamp": np.zeros(nodes if balancing else 0, np.int64),

@@ -16,6 +16,7 @@ from app.scheduling.kernels.jit import uncompiled
 from app.scheduling.kernels.reference import same, table_of
 from app.scheduling.kernels.state import I32, I64, State
 
+
 @dataclass(frozen=True, slots=True)
 class Handle:
     """A state as kernels take it: `argument`, good for as long as this object lives."""
@@ -30,9 +31,8 @@ class Kernels:
 
     handle: Callable[[State], Handle]
     fill_rooms: Callable[[I64, I64, I64, I32, I32, I32], None]
-    balance_and_schedule: Callable[[Any, I64, bool], int]
+    balance_and_schedule: Callable[[Any, I64, I64, bool], I64]
     repair: Callable[[Any, I64, bool], int]
-    find_overdrawn: Callable[[Any, I64], I64]
     check_alone: Callable[[Any, I64, I64], None]
 
 
@@ -50,7 +50,6 @@ COMPILED = Kernels(
     fill_rooms=entry.fill_rooms,
     balance_and_schedule=entry.balance_and_schedule,
     repair=entry.repair,
-    find_overdrawn=entry.find_overdrawn,
     check_alone=entry.check_alone,
 )
 
@@ -63,7 +62,6 @@ def plain_kernels(replaced: Mapping[str, Callable[..., Any]] | None = None) -> K
         fill_rooms=uncompiled(entry.fill_rooms, others),
         balance_and_schedule=uncompiled(entry.balance_and_schedule, others),
         repair=uncompiled(entry.repair, others),
-        find_overdrawn=uncompiled(entry.find_overdrawn, others),
         check_alone=uncompiled(entry.check_alone, others),
     )
 

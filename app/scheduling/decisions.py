@@ -6,6 +6,7 @@ A list of a million waiting jobs costs five bytes each here; texts are made on d
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -180,6 +181,26 @@ class Rejected:
     reason: str
 
 
+class Details(Protocol):
+    """What few ask for: worked out when it is asked for."""
+
+    @property
+    def shares(self) -> QueueShares: ...
+    @property
+    def unschedulable(self) -> Unschedulable: ...
+    @property
+    def explanations(self) -> Sequence[Explanation]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownDetails:
+    """Details that are at hand."""
+
+    shares: QueueShares
+    unschedulable: Unschedulable
+    explanations: Sequence[Explanation]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decisions:
     """The result of a round. `tokens`: left in the pool's limiter, None without one.
@@ -189,13 +210,32 @@ class Decisions:
 
     scheduled: Scheduled
     preempted: Preempted
-    shares: QueueShares
-    unschedulable: Unschedulable
-    explanations: Sequence[Explanation]
+    details: Details
     quarantined: tuple[Quarantined, ...]
     tokens: float | None
     rejected: tuple[Rejected, ...]
     considered: int
+
+    @property
+    def shares(self) -> QueueShares:
+        """Shares by queue."""
+        return self.details.shares
+
+    @property
+    def unschedulable(self) -> Unschedulable:
+        """Queued jobs that got no node, in job order."""
+        return self.details.unschedulable
+
+    @property
+    def explanations(self) -> Sequence[Explanation]:
+        """What `unschedulable.explanation` is an index of."""
+        return self.details.explanations
+
+
+def no_placements() -> Scheduled:
+    """Nobody placed."""
+    empty = np.zeros(0, np.int32)
+    return Scheduled(job=empty, node=empty, priority=empty, method=np.zeros(0, np.uint8))
 
 
 def no_preemptions() -> Preempted:

@@ -4,7 +4,7 @@ Worked out after the round, for a bounded number of shapes, from the room that i
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
@@ -31,16 +31,19 @@ HAS_ROOM = "has room"
 EXPLANATIONS_MAX = 100
 """Shapes explained in one round; of more, those with the most waiting jobs."""
 
-Explain = Callable[[int, tuple[int, ...]], Explanation]
 Against = Sequence[tuple[str, Bool]]
 """Reasons in the order in which they are looked at, each with the nodes (bool by node) that it holds for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """What is free by level: int64 (L, N, R) in units of `unit` (R,) base units; `indexed` columns come first."""
+    """What is free by level: int64 (L, N, R) in units of `unit` (R,) base units; `indexed` columns come first.
+
+    `full`: bool by cluster, at its limit.
+    """
 
     free: Int64
+    full: Bool
     unit: Int64
     indexed: tuple[int, ...]
     levels: Levels
@@ -129,12 +132,16 @@ def _levels(round_: Round, shape: int, matcher: NodeMatcher, levels: Levels) -> 
     return level, tolerated
 
 
+Explain = Callable[[int, tuple[int, ...], Room], Explanation]
+
+
 class Explanations(Sequence[Explanation]):
     """Explanations that are worked out when they are asked for: most never are."""
 
-    def __init__(self, subjects: Sequence[tuple[int, tuple[int, ...]]], explain: Explain) -> None:
+    def __init__(self, subjects: Sequence[tuple[int, tuple[int, ...]]], explain: Explain, room: Room) -> None:
         self._subjects = subjects
         self._explain = explain
+        self._room = room
         self._known: dict[int, Explanation] = {}
 
     def __len__(self) -> int:
@@ -151,5 +158,10 @@ class Explanations(Sequence[Explanation]):
         if not 0 <= at < len(self):
             raise IndexError(index)
         if at not in self._known:
-            self._known[at] = self._explain(*self._subjects[at])
+            self._known[at] = self._explain(*self._subjects[at], self._room)
         return self._known[at]
+
+    def settle(self) -> None:
+        """Keeps the room as it is now for what was not asked for yet."""
+        if len(self._known) < len(self):
+            self._room = replace(self._room, free=self._room.free.copy())

@@ -13,9 +13,11 @@ from app.scheduling.decisions import (
     Reason,
     Scheduled,
     Unschedulable,
+    no_placements,
+    no_preemptions,
 )
 from app.scheduling.explanation import EXPLANATIONS_MAX, Explanations, Room, closed_nodes, explain_shape
-from app.scheduling.kernels.state import CONSIDERED, EVICTED, ORDERED, PLACED, PREEMPTED, UNDECIDED, WAITING, State
+from app.scheduling.kernels.state import CONSIDERED, EVICTED, ORDERED, PLACED, PREEMPTED, UNDECIDED, WAITING
 from app.scheduling.resources import Float64, Int64
 from app.scheduling.round_state import Figures, Prepared
 
@@ -23,27 +25,67 @@ URGENT = (int(Method.URGENCY_PREEMPTION), int(Method.AWAY_URGENCY_PREEMPTION))
 Avoided = dict[int, tuple[int, ...]]
 
 
+class LateDetails:
+    """The details of a round, worked out from its state when they are asked for."""
+
+    __slots__ = ("__weakref__", "_explanations", "_figures", "_placed", "_prepared", "_shares", "_unschedulable")
+
+    def __init__(self, figures: Figures, prepared: Prepared, placed: Int64) -> None:
+        self._figures, self._prepared, self._placed = figures, prepared, placed
+        self._shares: QueueShares | None = None
+        self._unschedulable: Unschedulable | None = None
+        self._explanations: Explanations | None = None
+
+    @property
+    def shares(self) -> QueueShares:
+        """Shares by queue."""
+        if self._shares is None:
+            round_ = self._figures.round
+            used = np.bincount(round_.jobs.queue[self._placed], minlength=len(round_.queues))
+            unit = self._prepared.scaled.unit.tolist()
+            rows = self._prepared.state.charged.tolist()
+            charged = [[a * u for a, u in zip(row, unit, strict=True)] for row in rows]
+            self._shares = queue_shares(self._figures, charged, used)
+        return self._shares
+
+    @property
+    def unschedulable(self) -> Unschedulable:
+        """Queued jobs that got no node, in job order."""
+        if self._unschedulable is None:
+            self._unschedulable, subjects = _unschedulable(self._figures, self._prepared)
+            self._explanations = _explanations(self._figures, self._prepared, subjects)
+        return self._unschedulable
+
+    @property
+    def explanations(self) -> Explanations:
+        """What `unschedulable.explanation` is an index of."""
+        if self._explanations is None:
+            _ = self.unschedulable
+        assert self._explanations is not None
+        return self._explanations
+
+    def settle(self) -> None:
+        """Reads what it needs from the state, which is about to be used again."""
+        _ = self.shares
+        self.explanations.settle()
+
+
 def conclude(figures: Figures, prepared: Prepared) -> Decisions:
     """The decisions of a round whose passes are done."""
-    state, round_ = prepared.state, figures.round
+    state, limiter = prepared.state, figures.round.limiter
     placed = state.ordered[: state.counters[ORDERED]]
-    placed = placed[state.status[placed] == PLACED]
-    rows = np.empty((len(placed), 4), np.int64)
-    rows[:, 0], rows[:, 1] = placed, state.node[placed]
-    rows[:, 2] = prepared.levels.priorities[state.level[placed] - 1] if len(placed) else 0
-    rows[:, 3] = state.method[placed]
-    unschedulable, subjects = _unschedulable(figures, prepared)
-    used = np.bincount(round_.jobs.queue[placed], minlength=len(round_.queues))
-    unit = prepared.scaled.unit.tolist()
-    charged = [[a * u for a, u in zip(row, unit, strict=True)] for row in state.charged.tolist()]
+    if len(placed):
+        placed = placed[state.status[placed] == PLACED]
+        rows = np.empty((len(placed), 4), np.int64)
+        rows[:, 0], rows[:, 1] = placed, state.node[placed]
+        rows[:, 2] = prepared.levels.priorities[state.level[placed] - 1]
+        rows[:, 3] = state.method[placed]
     return Decisions(
-        scheduled=Scheduled.of(rows),
-        preempted=_preempted(figures, state, placed),
-        shares=queue_shares(figures, charged, used),
-        unschedulable=unschedulable,
-        explanations=_explanations(figures, prepared, subjects),
+        scheduled=Scheduled.of(rows) if len(placed) else no_placements(),
+        preempted=_preempted(figures, prepared, placed),
+        details=LateDetails(figures, prepared, placed),
         quarantined=figures.admission.quarantined,
-        tokens=None if round_.limiter is None else round_.limiter.tokens - len(placed),
+        tokens=None if limiter is None else limiter.tokens - len(placed),
         rejected=(),
         considered=int(state.counters[CONSIDERED]),
     )
@@ -73,10 +115,13 @@ def queue_shares(figures: Figures, charged: list[list[int]] | None, used: Int64 
     )
 
 
-def _preempted(figures: Figures, state: State, placed: Int64) -> Preempted:
+def _preempted(figures: Figures, prepared: Prepared, placed: Int64) -> Preempted:
     """Runs that were evicted and have not returned, in job order, with the job that took their place."""
-    jobs = figures.round.jobs
-    gone = np.flatnonzero(jobs.running & ((state.status == EVICTED) | (state.status == PREEMPTED)))
+    jobs, state, runs = figures.round.jobs, prepared.state, prepared.runs
+    now = state.status[runs]
+    gone = runs[(now == EVICTED) | (now == PREEMPTED)]
+    if not len(gone):
+        return no_preemptions()
     reason = state.reason[gone].copy()
     by = state.by[gone].copy()
     urgent = placed[np.isin(state.method[placed], URGENT)]
@@ -130,10 +175,16 @@ def _unschedulable(figures: Figures, prepared: Prepared) -> tuple[Unschedulable,
 
 def _explanations(figures: Figures, prepared: Prepared, subjects: list[tuple[int, tuple[int, ...]]]) -> Explanations:
     state, round_, admission = prepared.state, figures.round, figures.admission
-    room = Room(free=state.free, unit=prepared.scaled.unit, indexed=figures.indexed, levels=prepared.levels)
-    closed = closed_nodes(round_, admission, state.cluster_left <= 0)
+    room = Room(
+        free=state.free,
+        full=state.cluster_left <= 0,
+        unit=prepared.scaled.unit,
+        indexed=figures.indexed,
+        levels=prepared.levels,
+    )
 
-    def explain(shape: int, avoid: tuple[int, ...]) -> Explanation:
-        return explain_shape(round_, admission.requests, shape, avoid, figures.matcher, room, closed)
+    def explain(shape: int, avoid: tuple[int, ...], now: Room) -> Explanation:
+        closed = closed_nodes(round_, admission, now.full)
+        return explain_shape(round_, admission.requests, shape, avoid, figures.matcher, now, closed)
 
-    return Explanations(subjects, explain)
+    return Explanations(subjects, explain, room)

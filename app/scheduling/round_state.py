@@ -4,11 +4,10 @@ Input: a round, who takes part in it, its figures. Output: the `State`, and the 
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from app.scheduling.arrays import NO_REASON, Parts, state_of
+from app.scheduling.arrays import NO_REASON, Bytes, Parts, state_of
 from app.scheduling.compiler import Handle, Kernels
 from app.scheduling.decisions import Reason
 from app.scheduling.kernels.state import State
@@ -19,10 +18,11 @@ from app.scheduling.ordering import queue_starts, running_order, waiting_order
 from app.scheduling.quarantine import Admission
 from app.scheduling.resources import Bool, Int32, Int64
 from app.scheduling.round import Round
+from app.scheduling.sameness import has_same_amounts, has_same_matches, is_same
 from app.scheduling.scaled import Scaled
 from app.scheduling.shares import Shares
 from app.scheduling.units import Units, units_of
-from app.scheduling.ways import ways_of
+from app.scheduling.ways import Ways, ways_of
 
 ALL = -1
 SUM_MAX = 2**58
@@ -43,22 +43,28 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A round ready for the kernels. `reason`: uint8 by job, given before the loop. `evicted`: jobs, in order."""
+    """A round ready for the kernels. `arena`: what deciding it changes (arrays.WORKING). `evicted`: jobs, in order.
+
+    `runs`: jobs that run and may be evicted. `used`: bool by shape, some waiting job has it.
+    """
 
     state: State
     handle: Handle
+    arena: Bytes
     levels: Levels
     scaled: Scaled
+    ways: Ways
     evicted: Int64
-    evictable: Bool
+    runs: Int64
+    used: Bool
 
 
-def prepare(figures: Figures, kernels: Kernels) -> Prepared:
-    """Lays a round out."""
+def prepare(figures: Figures, kernels: Kernels, earlier: tuple[Figures, Prepared] | None = None) -> Prepared:
+    """Lays a round out. `earlier`: a round that nobody decides any more; what it has in common is taken from it."""
     round_, admission = figures.round, figures.admission
     evictable = evictable_jobs(round_, admission)
     levels = levels_of(round_, evictable)
-    scaled = Scaled.of(round_, admission)
+    scaled = _scaled(figures, earlier)
     if int(scaled.need.max(initial=0)) * len(round_.jobs) > SUM_MAX:
         # Room that such jobs hold is not added up exactly, so it is never given back in the round.
         evictable &= (scaled.need.max(axis=1, initial=0) <= EXACT_MAX)[round_.jobs.shape]
@@ -73,14 +79,16 @@ def prepare(figures: Figures, kernels: Kernels) -> Prepared:
     units = units_of(
         admission.gangs.key, (offered, _all_evictable(round_, admission, evictable, evicted)), len(round_.jobs)
     )
-    state = state_of(
+    used = _used_shapes(round_, admission)
+    ways = _ways(figures, levels, used, earlier)
+    state, arena = state_of(
         Parts(
             round=round_,
             admission=admission,
             ledger=figures.ledger,
             shares=figures.shares,
             levels=levels,
-            ways=ways_of(round_, figures.matcher, levels, _used_shapes(round_, admission)),
+            ways=ways,
             units=units,
             level=level,
             evictable=evictable,
@@ -90,12 +98,37 @@ def prepare(figures: Figures, kernels: Kernels) -> Prepared:
             free=free,
             scaled=scaled,
             indexed=figures.indexed,
+            reason=reason,
+            evicted_units=representatives(evicted, units),
+            offered_units=representatives(offered, units),
+            recycled=None if earlier is None else earlier[1].state,
         )
     )
-    state.reason[:] = reason
-    lists = lists_of(round_, representatives(evicted, units), representatives(offered, units), state)
-    state = state._replace(**lists)
-    return Prepared(state=state, handle=kernels.handle(state), levels=levels, scaled=scaled, evicted=evicted, evictable=evictable)
+    return Prepared(
+        state=state,
+        handle=kernels.handle(state),
+        arena=arena,
+        levels=levels,
+        scaled=scaled,
+        ways=ways,
+        evicted=evicted,
+        runs=np.flatnonzero(evictable),
+        used=used,
+    )
+
+
+def _scaled(figures: Figures, earlier: tuple[Figures, Prepared] | None) -> Scaled:
+    if earlier is not None and has_same_amounts(earlier[0].round, figures.round):
+        return earlier[1].scaled
+    return Scaled.of(figures.round, figures.admission)
+
+
+def _ways(figures: Figures, levels: Levels, used: Bool, earlier: tuple[Figures, Prepared] | None) -> Ways:
+    if earlier is not None and has_same_matches(earlier[0].round, figures.round):
+        before = earlier[1]
+        if is_same(before.levels.priorities, levels.priorities) and not bool((used & ~before.used).any()):
+            return before.ways
+    return ways_of(figures.round, figures.matcher, levels, used)
 
 
 def evictable_jobs(round_: Round, admission: Admission) -> Bool:
@@ -184,31 +217,3 @@ def representatives(ordered: Int64, units: Units) -> Int64:
     _, last = np.unique(unit[members], return_index=True)
     keep[members[last]] = True
     return ordered[keep]
-
-
-def lists_of(round_: Round, evicted: Int64, waiting: Int64, state: State) -> dict[str, np.typing.NDArray[Any]]:
-    """The lists of units by queue, each at its beginning: fields of the state."""
-    queues = len(round_.queues)
-    evicted_ptr = queue_starts(round_.jobs.queue[evicted], queues)
-    waiting_ptr = queue_starts(round_.jobs.queue[waiting], queues)
-    size = 2 * len(waiting) + 17 if len(state.cap_limit) and len(waiting) else 0
-    return {
-        "evicted_ptr": evicted_ptr,
-        "evicted_unit": np.ascontiguousarray(evicted, np.int64),
-        "waiting_ptr": waiting_ptr,
-        "waiting_unit": np.ascontiguousarray(waiting, np.int64),
-        "waiting_run": _run_ends(state, waiting),
-        "evicted_turn": evicted_ptr[:-1].copy(),
-        "waiting_turn": waiting_ptr[:-1].copy(),
-        "closed": np.zeros(queues, np.uint8),
-        "capped": np.full(size, -1, np.int64),
-    }
-
-
-def _run_ends(state: State, waiting: Int64) -> Int64:
-    """By place: where the next job stands that has another shape or a gang."""
-    if not len(waiting):
-        return np.zeros(0, np.int64)
-    kind = np.where(state.unit[waiting] < 0, state.shape[waiting], -1 - state.unit[waiting])
-    ends = np.append(np.flatnonzero(kind[1:] != kind[:-1]) + 1, len(waiting))
-    return np.repeat(ends, np.diff(ends, prepend=0))

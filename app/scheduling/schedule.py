@@ -8,60 +8,55 @@ there and letting it return, higher levels first. Whoever was evicted and has no
 
 import numpy as np
 
+from app.scheduling.arrays import lists_of
 from app.scheduling.builder import RoundBuilder
 from app.scheduling.compiler import Kernels, compile_now, current_kernels
 from app.scheduling.decisions import Decisions
 from app.scheduling.jobs import Gang
-from app.scheduling.kernels.state import ORDERED, State
-from app.scheduling.ledger import open_ledger
-from app.scheduling.node_matches import NodeMatcher
+from app.scheduling.kernels.state import State
+from app.scheduling.memory import Memory, figures_of
 from app.scheduling.ordering import repair_order
 from app.scheduling.outcome import conclude
-from app.scheduling.quarantine import admit
 from app.scheduling.resources import Int64
 from app.scheduling.round import Limiter, PriorityClass, Queue, Round, RoundConfig
-from app.scheduling.round_state import Figures, Prepared, lists_of, prepare, representatives
+from app.scheduling.round_state import Figures, Prepared, prepare, representatives
 from app.scheduling.submit_check import check_submissions
 from app.scheduling.units import Units
 
 
-def schedule(round_: Round, kernels: Kernels | None = None) -> Decisions:
+def schedule(round_: Round, kernels: Kernels | None = None, memory: Memory | None = None) -> Decisions:
     """Decides one round. Never raises for bad jobs or nodes: they are quarantined, and the rest is decided.
 
-    `kernels`: how to run; the default is `current_kernels()`. It makes no difference to the decisions.
+    `kernels`: how to run; the default is `current_kernels()`. `memory`: that of the pool; what did not change since its
+    last round is not worked out again. Neither makes a difference to the decisions.
     """
     chosen = current_kernels() if kernels is None else kernels
-    admission = admit(round_)
-    ledger = open_ledger(round_, admission)
-    figures = Figures(
-        round=round_,
-        admission=admission,
-        ledger=ledger,
-        shares=ledger.shares(round_),
-        matcher=NodeMatcher(round_.nodes, round_.node_types),
-        indexed=tuple(round_.resources.columns[name] for name in round_.config.indexed_resources),
-    )
     if round_.config.submit_check:
-        return check_submissions(figures, chosen)
-    prepared = prepare(figures, chosen)
-    state, large = prepared.state, round_.config.prefer_large_jobs
-    chosen.balance_and_schedule(prepared.handle.argument, prepared.evicted, large)
-    _repair(figures, prepared, chosen)
-    return conclude(figures, prepared)
+        return check_submissions(figures_of(round_), chosen)
+    if memory is None:
+        figures = figures_of(round_)
+        prepared = prepare(figures, chosen)
+    else:
+        figures, prepared = memory.prepare(round_, chosen)
+    large = round_.config.prefer_large_jobs
+    overdrawn = chosen.balance_and_schedule(prepared.handle.argument, prepared.evicted, prepared.runs, large)
+    if len(overdrawn):
+        _repair(figures, prepared, chosen, overdrawn)
+    decisions = conclude(figures, prepared)
+    if memory is not None:
+        memory.note(decisions)
+    return decisions
 
 
-def _repair(figures: Figures, prepared: Prepared, kernels: Kernels) -> None:
+def _repair(figures: Figures, prepared: Prepared, kernels: Kernels, overdrawn: Int64) -> None:
     """Evicts what runs at overdrawn levels, with its gangs, and lets it return."""
     state, round_ = prepared.state, figures.round
-    placed = state.ordered[: state.counters[ORDERED]]
-    overdrawn = kernels.find_overdrawn(prepared.handle.argument, np.concatenate((np.flatnonzero(prepared.evictable), placed)))
-    if not len(overdrawn):
-        return
     jobs = _with_gangs(state, overdrawn)
     ordered = repair_order(round_, jobs, state.level, state.fresh)
     units = Units(unit=state.unit, start=state.unit_ptr, jobs=state.unit_job.astype(np.int64))
     nobody = np.zeros(0, np.int64)
-    lists = lists_of(round_, representatives(ordered, units), nobody, state)
+    lists = lists_of(round_, representatives(ordered, units), nobody, state.unit, capped=False)
+    # Why queues closed stands in the lists of the first pass; here nobody new is looked at.
     handle = kernels.handle(state._replace(**lists))
     kernels.repair(handle.argument, ordered, round_.config.prefer_large_jobs)
 

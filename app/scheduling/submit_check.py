@@ -9,7 +9,16 @@ from dataclasses import replace
 import numpy as np
 
 from app.scheduling.compiler import Kernels
-from app.scheduling.decisions import Decisions, Explanation, Reason, Scheduled, UInt8, Unschedulable, no_preemptions
+from app.scheduling.decisions import (
+    Decisions,
+    Explanation,
+    KnownDetails,
+    Reason,
+    Scheduled,
+    UInt8,
+    Unschedulable,
+    no_preemptions,
+)
 from app.scheduling.explanation import EXPLANATIONS_MAX, INVALID, Explanations, Room, explain_shape
 from app.scheduling.kernels.state import UNDECIDED
 from app.scheduling.ledger import fraction_of
@@ -64,9 +73,11 @@ def check_submissions(figures: Figures, kernels: Kernels) -> Decisions:
     return Decisions(
         scheduled=Scheduled.of(placed),
         preempted=no_preemptions(),
-        shares=queue_shares(figures, None, None),
-        unschedulable=Unschedulable(job=fails.astype(np.int32), reason=reason[fails], explanation=explanation),
-        explanations=_explanations(empty, prepared, list(subjects)),
+        details=KnownDetails(
+            shares=queue_shares(figures, None, None),
+            unschedulable=Unschedulable(job=fails.astype(np.int32), reason=reason[fails], explanation=explanation),
+            explanations=_explanations(empty, prepared, list(subjects)),
+        ),
         quarantined=figures.admission.quarantined,
         tokens=None if figures.round.limiter is None else figures.round.limiter.tokens,
         rejected=(),
@@ -143,10 +154,16 @@ def _places(node: Int64, level: Int64, method: UInt8) -> Int64:
 
 def _explanations(figures: Figures, prepared: Prepared, subjects: list[tuple[int, tuple[int, ...]]]) -> Explanations:
     round_, admission = figures.round, figures.admission
-    room = Room(free=prepared.state.free, unit=prepared.scaled.unit, indexed=figures.indexed, levels=prepared.levels)
+    room = Room(
+        free=prepared.state.free,
+        full=np.zeros(len(round_.clusters), np.bool_),
+        unit=prepared.scaled.unit,
+        indexed=figures.indexed,
+        levels=prepared.levels,
+    )
 
-    def explain(shape: int, avoid: tuple[int, ...]) -> Explanation:
+    def explain(shape: int, avoid: tuple[int, ...], now: Room) -> Explanation:
         closed = [(INVALID, ~admission.node_valid)]
-        return explain_shape(round_, admission.requests, shape, avoid, figures.matcher, room, closed)
+        return explain_shape(round_, admission.requests, shape, avoid, figures.matcher, now, closed)
 
-    return Explanations(subjects, explain)
+    return Explanations(subjects, explain, room)

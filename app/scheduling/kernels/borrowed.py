@@ -16,7 +16,7 @@ class Borrowed(types.Array):  # type: ignore[misc]
     def __init__(self, dtype: Any, ndim: int, layout: str = "C") -> None:
         super().__init__(dtype, ndim, layout, name=f"borrowed({dtype}, {ndim}d, {layout})")
 
-    def copy(self, dtype: Any = None, ndim: int | None = None, layout: str | None = None, readonly: Any = None) -> Any:  # noqa: ARG002
+    def copy(self, dtype: Any = None, ndim: int | None = None, layout: str | None = None, readonly: Any = None) -> Any:
         """The type of a view of it, which is as borrowed."""
         return Borrowed(dtype or self.dtype, self.ndim if ndim is None else ndim, layout or self.layout)
 

@@ -3,6 +3,8 @@
 `table`: the address of a state's table (reference.py); uncompiled kernels get the state itself.
 """
 
+import numpy as np
+
 from app.scheduling.kernels.jit import kernel, wide
 from app.scheduling.kernels.passes import evict_all, number_evicted, overdrawn_jobs, refusal, run
 from app.scheduling.kernels.placing import place_unit
@@ -11,28 +13,38 @@ from app.scheduling.kernels.reference import state_at
 from app.scheduling.kernels.rooms import undo
 from app.scheduling.kernels.state import I32, I64, JOURNAL, NO_NODE_FITS, UNDECIDED, WAITING
 
-DEFICIT_MAX = -(1 << 59)
+HELD_MAX = 1 << 59
 
 
 @kernel
 def fill_rooms(free: I64, need: I64, jobs: I64, shape: I32, node: I32, top: I32) -> None:
-    """Takes what jobs hold at the levels 0..top from (L, N, R). Absurd sums stay at DEFICIT_MAX."""
+    """Takes what jobs hold at the levels 0..top from (L, N, R). Absurd sums stop at HELD_MAX."""
+    held = np.zeros(free.shape, np.int64)
     for i in range(jobs.size):
         job = jobs[i]
-        for level in range(top[job] + 1):
+        for r in range(free.shape[2]):
+            if held[top[job], node[job], r] < HELD_MAX:
+                held[top[job], node[job], r] += need[shape[job], r]
+    for level in range(free.shape[0] - 1, -1, -1):
+        for n in range(free.shape[1]):
             for r in range(free.shape[2]):
-                if free[level, node[job], r] > DEFICIT_MAX:
-                    free[level, node[job], r] -= need[shape[job], r]
+                if level + 1 < free.shape[0] and held[level, n, r] < HELD_MAX:
+                    held[level, n, r] += held[level + 1, n, r]
+                free[level, n, r] -= min(held[level, n, r], HELD_MAX)
 
 
 @kernel
-def balance_and_schedule(table: int, evicted: I64, large: bool) -> int:
-    """The first pass: evicts, numbers, and lets everybody try."""
+def balance_and_schedule(table: int, evicted: I64, runs: I64, large: bool) -> I64:
+    """The first pass: evicts, numbers, and lets everybody try. Returns the jobs at levels that are overdrawn then.
+
+    runs: those that may be evicted.
+    """
     st = state_at(table)
     evict_all(st, evicted)
     if evicted.size:
         number_evicted(st, evicted.size < 0, large)
-    return run(st, evicted.size < 0, large)
+    run(st, evicted.size < 0, large)
+    return overdrawn_jobs(st, runs)
 
 
 @kernel
@@ -41,12 +53,6 @@ def repair(table: int, evicted: I64, large: bool) -> int:
     st = state_at(table)
     evict_all(st, evicted)
     return run(st, evicted.size >= 0, large)
-
-
-@kernel
-def find_overdrawn(table: int, jobs: I64) -> I64:
-    """Jobs that may be evicted and hold room at a level that is overdrawn."""
-    return overdrawn_jobs(state_at(table), jobs)
 
 
 @kernel

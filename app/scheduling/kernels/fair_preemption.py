@@ -13,7 +13,6 @@ from app.scheduling.kernels.jit import kernel, wide
 from app.scheduling.kernels.state import EVICTED, FREED_RING, HEAP_SPARE, HEAP_USED, NOWHERE, STAMP, TAIL, State
 
 
-
 @kernel
 def release_number(st: State, node: int, shape: int, level: int) -> int:
     """t of a node: the number of the evicted job with which it takes the shape; -1 when none is enough."""

@@ -332,20 +332,44 @@ def run(st: State, by_level: bool, large: bool) -> int:
 
 
 @kernel
-def overdrawn_jobs(st: State, jobs: np.ndarray) -> np.ndarray:
-    """Of these jobs, those that hold room at a level that is overdrawn on their node, and may be evicted."""
+def _overdrawn_nodes(st: State, marks: np.ndarray) -> bool:
+    """Marks the nodes that are overdrawn at some level of jobs. Returns whether there are any."""
+    found = False
+    for level in range(1, st.free.shape[0]):
+        for node in range(st.free.shape[1]):
+            for r in range(st.free.shape[2]):
+                if st.free[level, node, r] < 0:
+                    marks[node] = 1
+                    found = True
+    return found
+
+
+@kernel
+def _is_overdrawn(st: State, job: int) -> bool:
+    for r in range(st.free.shape[2]):
+        if st.free[st.level[job], st.node[job], r] < 0:
+            return True
+    return False
+
+
+@kernel
+def overdrawn_jobs(st: State, runs: np.ndarray) -> np.ndarray:
+    """Of these runs (that may be evicted) and what was placed, those that hold room at an overdrawn level."""
+    marks = np.zeros(st.group.size, np.uint8)
+    if not _overdrawn_nodes(st, marks):
+        return np.empty(0, np.int64)
     count = 0
-    result = np.empty(jobs.size, np.int64)
-    for i in range(jobs.size):
-        job = jobs[i]
-        if st.status[job] == PLACED:
-            if st.class_fixed[st.class_of[st.shape[job]]]:
-                continue
-        elif st.status[job] != BOUND or not st.evictable[job]:
+    result = np.empty(runs.size + st.counters[ORDERED], np.int64)
+    for i in range(runs.size):
+        job = runs[i]
+        if st.status[job] == BOUND and marks[st.node[job]] and _is_overdrawn(st, job):
+            result[count] = job
+            count += 1
+    for i in range(st.counters[ORDERED]):
+        job = st.ordered[i]
+        if st.status[job] != PLACED or st.class_fixed[st.class_of[st.shape[job]]] or not marks[st.node[job]]:
             continue
-        for r in range(st.free.shape[2]):
-            if st.free[st.level[job], st.node[job], r] < 0:
-                result[count] = job
-                count += 1
-                break
+        if _is_overdrawn(st, job):
+            result[count] = job
+            count += 1
     return result[:count]

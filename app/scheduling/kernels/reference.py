@@ -11,10 +11,10 @@ from typing import Any, get_type_hints
 
 import numba
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core.typing.templates import AttributeTemplate
-from numba.extending import infer_getattr, intrinsic, lower_builtin, lower_getattr_generic, models, register_model
+from numba.extending import infer_getattr, intrinsic, lower_getattr_generic, models, register_model
 
 from app.scheduling.kernels.borrowed import Borrowed
 from app.scheduling.kernels.state import I64, State
@@ -97,11 +97,11 @@ def _raw(array: Any, field: str) -> Any:
     return array._builder.load(array._get_ptr_by_name(field))
 
 
-@intrinsic
-def _state_at(typing_context: Any, address: Any) -> Any:  # noqa: ARG001 (numba gives it)
+@intrinsic  # type: ignore[untyped-decorator]
+def _state_at(typing_context: Any, address: Any) -> Any:
     result = StateType()
 
-    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], context.get_value_type(result))
 
     return result(address), lower
@@ -116,7 +116,7 @@ state_at = same if numba.config.DISABLE_JIT else _state_at
 
 
 def table_of(state: State) -> I64:
-    """The table of a state. It is good for as long as the arrays live. Raises TypeError naming an array of a wrong kind."""
+    """The table of a state, good for as long as the arrays live. Raises TypeError naming an array of a wrong kind."""
     words: list[int] = []
     for name, dimensions in State.dimensions().items():
         array = getattr(state, name)
