@@ -1,7 +1,9 @@
 """Inputs of `benchmarks/round.py`: pools and jobs by size, all from a seed.
 
 cpu 1-32 cores, memory 1-8 GiB a core, a seventh of the shapes with GPUs, a fifth limited to some node types, four
-priority classes (the last not preemptible), Zipf-like queue sizes, jobs in runs of about 20 equal ones.
+priority classes (the last not preemptible), Zipf-like queue sizes, jobs in runs of about 20 equal ones. With `features`
+everything that a round knows is in use: gangs (some on one zone), away node types, a floating resource, caps by queue
+and class, token buckets, held room, cordoned nodes, nodes to avoid.
 """
 
 from dataclasses import dataclass, field, replace
@@ -13,16 +15,22 @@ from app.domain.clusters import Taint
 from app.pods.constraints import NodeRequirement, NodeTerm, Toleration
 from app.scheduling.builder import RoundBuilder
 from app.scheduling.decisions import Decisions
-from app.scheduling.jobs import NO_GANG, Jobs
-from app.scheduling.round import Cluster, PriorityClass, Queue, Round, RoundConfig
+from app.scheduling.jobs import NO_GANG, Gang, Jobs
+from app.scheduling.round import Away, Cluster, Limiter, NodeType, PriorityClass, Queue, Round, RoundConfig
 from app.scheduling.shapes import shape_of
 
 GPU = "nvidia.com/gpu"
+LICENSE = "example.com/license"
+PLENTY = 100_000_000
+ZONES = 8
+GANG = 8
 Ints = npt.NDArray[np.int64]
 CLASSES = (("low", 0, True), ("mid", 1, True), ("high", 2, True), ("fixed", 2, False))
 CLASS_ODDS = (0.45, 0.25, 0.15, 0.15)
 HARDWARE = ((0, 32, 128), (0, 64, 256), (0, 64, 512), (0, 96, 384), (0, 128, 512), (0, 48, 192), (0, 16, 64))
 GPU_HARDWARE = ((0, 128, 1024), (4, 64, 512), (8, 96, 768), (8, 128, 1024), (2, 32, 256))
+
+GPU_TAINT = Taint(key="gpu", value="true", effect="NoSchedule")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +45,11 @@ class Size:
     running: int = 0
     skew: float = 0.6
     reversed_queues: bool = False
-    gangs_of: int = 0
     odd_sizes: bool = False
     disk: bool = False
     hostnames: bool = False
     levels: int = 0
+    features: bool = False
     config: RoundConfig = field(default_factory=lambda: RoundConfig(indexed_resources=(GPU, "cpu", "memory")))
     seed: int = 0
 
@@ -49,15 +57,29 @@ class Size:
 def world(size: Size) -> Round:
     """A round of this size, nothing running; the jobs that shall run come first."""
     random = np.random.default_rng(size.seed)
-    builder = RoundBuilder(config=replace(size.config, lookback=10**9))
+    bucket = Limiter(tokens=PLENTY, burst=PLENTY) if size.features else None
+    builder = RoundBuilder(config=replace(size.config, lookback=10**9), limiter=bucket)
+    away = (Away(node_type="gpu", priority=-10),) if size.features else ()
+    caps = {"cpu": 0.4, "memory": 0.4} if size.features else {}
     for name, priority, preemptible in CLASSES:
-        builder.add_class(PriorityClass(name=name, priority=priority, preemptible=preemptible))
+        builder.add_class(
+            PriorityClass(
+                name=name,
+                priority=priority,
+                preemptible=preemptible,
+                max_fraction_per_queue=caps,
+                away=away if name == "low" else (),
+            )
+        )
+    if size.features:
+        builder.add_node_type(NodeType(name="gpu", taints=(GPU_TAINT,)))
+        builder.add_floating({LICENSE: PLENTY})
     for level in range(size.levels):
         builder.add_class(PriorityClass(name=f"level{level}", priority=10 + level))
     for queue, weight in enumerate(1 / random.choice([1.0, 1.0, 1.0, 2.0, 4.0], size.queues)):
-        builder.add_queue(Queue(name=f"q{queue:05}", weight=float(weight)))
+        builder.add_queue(Queue(name=f"q{queue:05}", weight=float(weight), limiter=bucket))
     for cluster in range(10):
-        builder.add_cluster(Cluster(name=f"c{cluster}", unacknowledged_limit=2**31))
+        builder.add_cluster(Cluster(name=f"c{cluster}", unacknowledged_limit=PLENTY))
     _add_nodes(builder, size, random)
     weights = _add_shapes(builder, size, random)
     total = size.running + size.waiting
@@ -68,16 +90,31 @@ def world(size: Size) -> Round:
         queue[:front], shape[:front], priority[:front] = _jobs(other, front, size, weights)
         if size.reversed_queues:
             queue[:front] = size.queues - 1 - _zipf(other, front, size.queues, 2.0)
-    return builder.build(jobs=jobs_of(queue, shape, priority))
+    jobs = jobs_of(queue, shape, priority)
+    return _with_gangs(builder.build(jobs=jobs), size) if size.features else builder.build(jobs=jobs)
+
+
+def _with_gangs(round_: Round, size: Size) -> Round:
+    """Every 500th job and its neighbours, where they are equal, are a gang; every 20th gang wants one zone."""
+    jobs, gang = round_.jobs, round_.jobs.gang.copy()
+    gangs: list[Gang] = []
+    for first in range(size.running, len(jobs) - GANG, 500):
+        rows = slice(first, first + GANG)
+        if np.ptp(jobs.queue[rows]) == 0 and np.ptp(jobs.shape[rows]) == 0:
+            label = "zone" if len(gangs) % 20 == 0 else None
+            gang[rows] = len(gangs)
+            gangs.append(Gang(id=f"g{first}", cardinality=GANG, uniformity_label=label))
+    shy = np.arange(size.running, len(jobs), 1000, dtype=np.int32)
+    avoid = (shy % len(round_.nodes)).astype(np.int32)
+    return replace(round_, gangs=tuple(gangs), jobs=replace(jobs, gang=gang, avoid_job=shy, avoid_node=avoid))
 
 
 def _add_nodes(builder: RoundBuilder, size: Size, random: np.random.Generator) -> None:
     hardware = HARDWARE + GPU_HARDWARE
-    taint = Taint(key="gpu", value="true", effect="NoSchedule")
     for index, kind in enumerate(random.integers(0, size.types, size.nodes).tolist()):
         gpus, cpu, memory = hardware[kind % len(hardware)]
         capacity = {"cpu": cpu, "memory": f"{memory}Gi", "ephemeral-storage": "500Gi", **({GPU: gpus} if gpus else {})}
-        labels = {"type": f"t{kind}", "rack": f"r{index // 40}"}
+        labels = {"type": f"t{kind}", "rack": f"r{index // 40}", "zone": f"z{index % ZONES}"}
         if size.hostnames:
             labels["kubernetes.io/hostname"] = f"n{index:06}"
         builder.add_node(
@@ -85,7 +122,9 @@ def _add_nodes(builder: RoundBuilder, size: Size, random: np.random.Generator) -
             cluster=f"c{index % 10}",
             capacity=capacity,
             labels=labels,
-            taints=(taint,) if gpus else (),
+            taints=(GPU_TAINT,) if gpus else (),
+            held={"cpu": 2} if size.features and index % 50 == 0 else {},
+            unschedulable=size.features and index % 100 == 7,
         )
 
 
@@ -109,7 +148,8 @@ def _add_shapes(builder: RoundBuilder, size: Size, random: np.random.Generator) 
         elif random.random() < 0.2:
             keep = tuple(f"t{kind}" for kind in np.flatnonzero(random.random(size.types) < 0.4))
             affinity = (NodeTerm(expressions=(NodeRequirement(key="type", operator="In", values=keep or ("t0",)),)),)
-        requests = {"cpu": cpu, "memory": memory, "ephemeral-storage": disk, GPU: gpus}
+        license_ = int(size.features and index % 20 == 0)
+        requests = {"cpu": cpu, "memory": memory, "ephemeral-storage": disk, GPU: gpus, LICENSE: license_}
         builder.intern_shape(
             shape_of(
                 requests={name: amount for name, amount in requests.items() if amount},
@@ -134,8 +174,6 @@ def _jobs(
 ) -> tuple[Ints, Ints, Ints]:
     """Queue, shape and priority of jobs, in runs of about 20 equal ones; with as many shapes as jobs, one each."""
     lengths = random.geometric(1 / 20, count // 20 + count // 5 + 10)
-    if size.gangs_of:
-        lengths = np.full(count // size.gangs_of + 1, size.gangs_of)
     number = int(np.searchsorted(np.cumsum(lengths), count)) + 1
     lengths = lengths[:number]
     queue = np.repeat(_zipf(random, number, size.queues, size.skew), lengths)[:count]
@@ -166,9 +204,12 @@ def jobs_of(queue: Ints, shape: Ints, priority: Ints) -> Jobs:
 
 
 def select(jobs: Jobs, rows: Ints) -> Jobs:
-    """These jobs only."""
+    """These jobs only, in this order."""
     columns = {name: getattr(jobs, name)[rows] for name in Jobs.__dataclass_fields__ if not name.startswith("avoid")}
-    return Jobs(**columns, avoid_job=jobs.avoid_job, avoid_node=jobs.avoid_node)
+    place = np.full(len(jobs), -1, np.int64)
+    place[rows] = np.arange(len(rows))
+    kept = place[jobs.avoid_job] >= 0
+    return Jobs(**columns, avoid_job=place[jobs.avoid_job[kept]].astype(np.int32), avoid_node=jobs.avoid_node[kept])
 
 
 def after(round_: Round, decisions: Decisions, *, ended: Ints | None = None) -> Round:

@@ -1,6 +1,6 @@
 """How kernels are compiled, and how the same source runs uncompiled.
 
-`@kernel` compiles a function at its first call and keeps the code in numba's cache on disk. With NUMBA_DISABLE_JIT=1
+`@kernel` compiles a function at its first call and keeps the code on disk (code_cache.py). With NUMBA_DISABLE_JIT=1
 in the environment nothing is compiled at all. `uncompiled(entry)` gives the plain Python form of a kernel and of all
 kernels that it calls, for rounds that must not wait for the compiler.
 
@@ -15,6 +15,9 @@ from typing import Any, ParamSpec, TypeVar
 import numba
 import numpy as np
 
+from app.scheduling.kernels.code_cache import KernelCache, use_any_cpu
+
+use_any_cpu()
 P = ParamSpec("P")
 T = TypeVar("T")
 wide: Callable[[int], int] = np.int64  # type: ignore[assignment]
@@ -23,8 +26,11 @@ wide: Callable[[int], int] = np.int64  # type: ignore[assignment]
 
 def kernel(function: Callable[P, T]) -> Callable[P, T]:
     """Compiles without the interpreter lock, without bounds checks and without reordering of float operations."""
-    compiled: Callable[P, T] = numba.njit(cache=True, nogil=True, boundscheck=False, fastmath=False)(function)
-    return compiled
+    compiled: Any = numba.njit(nogil=True, boundscheck=False, fastmath=False)(function)
+    if not numba.config.DISABLE_JIT:
+        compiled._cache = KernelCache(function)
+    result: Callable[P, T] = compiled
+    return result
 
 
 def uncompiled(entry: Callable[P, T], replaced: Mapping[str, Callable[..., Any]] | None = None) -> Callable[P, T]:
