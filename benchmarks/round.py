@@ -1,9 +1,11 @@
-"""How long one round takes: `python -m benchmarks.round [--small] [ROW ...]`, or `make bench-round`.
+"""How long one round takes: `python -m benchmarks.round [--small] [GROUP ...]`, or `make bench-round`.
 
-Rows are the scenarios of reference scheduling.md 3.1 (A, B, B2, C, D, E, E2, E4), its scaling rows, the threats of
-section 7, and Armada's sizes of 8.1. Without names all rows run; `--small` divides the sizes by 20. Times are process
-CPU seconds of one thread and wall seconds of the same round, without making the `Round`; the budgets look at CPU
-seconds, which are wall seconds where nobody else uses the core. The last line is one JSON object (DESIGN.md 12).
+Groups of rows: the scenarios of reference scheduling.md 3.1 with every feature in use, its scaling rows, the threats of
+section 7 (each beside the plain case of its size), and Armada's sizes of 8.1 beside what its Go needs there. Without
+names all groups run, each in a process of its own; `--small` divides the sizes by 20. Seconds are process CPU seconds
+of the one thread that decides (wall seconds where nobody else uses the core), without making the `Round`; median of the
+runs. Rows with `warm` are decided by a memory that has decided the round before. The last line is one JSON object
+(DESIGN.md 12).
 """
 
 import argparse
@@ -12,6 +14,8 @@ import json
 import os
 import platform
 import resource
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter, process_time
@@ -19,18 +23,24 @@ from time import perf_counter, process_time
 import numba
 import numpy as np
 
-from app.scheduling.builder import RoundBuilder
 from app.scheduling.decisions import Decisions
-from app.scheduling.jobs import Gang
-from app.scheduling.round import Cluster, Limiter, PriorityClass, Queue, Round, RoundConfig
+from app.scheduling.memory import Memory
+from app.scheduling.round import Round
 from app.scheduling.schedule import compile_kernels, schedule
-from app.scheduling.shapes import shape_of
-from benchmarks.round_worlds import GPU, Size, after, jobs_of, select, world
+from benchmarks.round_worlds import Size, after, select, world
 
 Figures = dict[str, float]
-BUDGETS = {"B_full_cpu_s": 3.0, "E2_one_percent_cpu_s": 0.5, "peak_memory_mb": 1024.0}
 SHRINK = 20
-BURST = 1000
+FULL_BUDGETS = {
+    "B_full_cpu_s": 3.0,
+    "D_rebalance_cpu_s": 6.0,
+    "E2_one_percent_warm_cpu_s": 0.5,
+    "E4_burst_warm_cpu_s": 0.5,
+    "scenarios_peak_memory_mb": 1024.0,
+}
+MOST_TIMES_PLAIN = 10.0
+FIXED_COST_US = 70.0
+LEAST_TIMES_GO = {"many": 30.0, "steady": 100.0}
 
 
 class Bench:
@@ -50,25 +60,52 @@ class Bench:
             running=size.running // self.scale,
         )
 
-    def timed(self, name: str, round_: Round, runs: int = 1) -> Decisions:
-        """Decides a round `runs` times and keeps the median time."""
+    def timed(self, name: str, round_: Round, runs: int = 3, before: Round | None = None) -> Decisions:
+        """Decides a round `runs` times. `before`: the round that the memory has decided, each time anew."""
         cpu, wall, decisions = [], [], None
         for _ in range(runs):
+            memory = None
+            if before is not None:
+                memory = Memory()
+                schedule(before, memory=memory)
+            decisions = None
             gc.collect()
             clock, process = perf_counter(), process_time()
-            decisions = schedule(round_)
+            decisions = schedule(round_, memory=memory)
             cpu.append(process_time() - process)
             wall.append(perf_counter() - clock)
         assert decisions is not None
         seconds = float(np.median(cpu))
         count = decisions.considered + int(round_.jobs.running.sum())
-        self.figures[f"{name}_cpu_s"] = round(seconds, 5)
-        self.figures[f"{name}_wall_s"] = round(float(np.median(wall)), 5)
-        self.figures[f"{name}_placed"] = len(decisions.scheduled)
-        self.figures[f"{name}_preempted"] = len(decisions.preempted)
-        self.figures[f"{name}_decisions_per_s"] = round(count / seconds)
-        print(name, {k.removeprefix(name): v for k, v in self.figures.items() if k.startswith(name)}, flush=True)
+        self.keep(name, cpu_s=seconds, wall_s=float(np.median(wall)), decisions_per_s=round(count / seconds))
+        self.keep(name, placed=len(decisions.scheduled), preempted=len(decisions.preempted))
+        process = process_time()
+        waiting = len(decisions.unschedulable)
+        reasons = [decisions.explanations[at] for at in range(len(decisions.explanations))]
+        self.keep(name, waiting=waiting, explained=len(reasons), why_cpu_s=process_time() - process)
+        row = {key.removeprefix(f"{name}_"): value for key, value in self.figures.items() if key.startswith(name)}
+        print(name, row, flush=True)
         return decisions
+
+    def repeated(self, name: str, round_: Round, runs: int = 101) -> float:
+        """Decides a round again and again with a memory, and keeps the median in microseconds of wall time.
+
+        Who was placed and who preempted is read each time; why others wait is worked out when it is asked for.
+        """
+        memory, times = Memory(), []
+        for _ in range(runs):
+            clock = perf_counter()
+            decisions = schedule(round_, memory=memory)
+            placed, preempted = len(decisions.scheduled), len(decisions.preempted)
+            times.append(perf_counter() - clock)
+            del decisions
+        figure = float(np.median(times)) * 1e6
+        self.keep(name, us=round(figure, 1), placed=placed, preempted=preempted)
+        return figure
+
+    def keep(self, name: str, **figures: float) -> None:
+        """Keeps figures of a row."""
+        self.figures.update({f"{name}_{key}": round(value, 5) for key, value in figures.items()})
 
     def running(self, **changes: object) -> Round:
         """A world where the first jobs run where an empty pool would place them; the rest of those is gone."""
@@ -79,157 +116,86 @@ class Bench:
         return after(full, placed, ended=np.setdiff1d(first, placed.scheduled.job))
 
 
-def scenarios(bench: Bench) -> None:
-    """3.1: the full rounds B and B2, what follows (C, E, E2, E4), and the hard rebalance D."""
-    start = bench.running(running=500_000)
-    everybody = replace(start.config, protected_fraction_of_fair_share=0.0)
-    bench.timed("B_full", replace(start, config=everybody), 1)
-    settled = after(start, bench.timed("B2_protected", start))
-    after_settling = bench.timed("C_next", settled)
-    random = np.random.default_rng(7)
-    ran = np.flatnonzero(settled.jobs.running)
-    ended = random.choice(ran, len(ran) // 100, replace=False)
-    del after_settling, start
-    changed = after(settled, schedule(settled), ended=ended)
-    bench.timed("E2_one_percent", changed)
-    limited = replace(
-        changed,
-        limiter=Limiter(tokens=BURST, burst=BURST),
-        queues=tuple(replace(q, limiter=Limiter(tokens=BURST, burst=BURST)) for q in changed.queues),
-    )
-    bench.timed("E4_burst", limited)
-    unbalanced = replace(changed, config=replace(changed.config, fair_share_preemption=False))
-    bench.timed("E3_no_balancing", unbalanced)
+def budgets_of(figures: Figures) -> dict[str, dict[str, object]]:
+    """The budgets that these figures speak of."""
+    budgets: dict[str, dict[str, object]] = {}
+
+    def judge(name: str, budget: float, *, at_most: bool) -> None:
+        figure = figures[name]
+        met = figure <= budget if at_most else figure >= budget
+        budgets[name] = {"figure": figure, "budget": budget, "met": met}
+
+    for name, budget in FULL_BUDGETS.items():
+        if name in figures:
+            judge(name, budget, at_most=True)
+    for name in figures:
+        if name.endswith("_times_plain"):
+            judge(name, MOST_TIMES_PLAIN, at_most=True)
+        elif name.endswith("_fixed_us"):
+            judge(name, FIXED_COST_US, at_most=True)
+        elif name.endswith("_times_go_budgeted"):
+            judge(name, LEAST_TIMES_GO[name.split("_")[0]], at_most=False)
+    return budgets
 
 
-def cold(bench: Bench) -> None:
-    """3.1 A: an empty pool."""
-    bench.timed("A_cold", world(bench.size()))
+def run_group(name: str, scale: int) -> Figures:
+    """Runs the rows of a group in this process."""
+    from benchmarks import round_rows
 
-
-def rebalance(bench: Bench) -> None:
-    """3.1 D: much runs in the wrong queues."""
-    bench.timed("D_rebalance", bench.running(running=900_000, skew=0.6, reversed_queues=True, seed=5))
-
-
-def scaling(bench: Bench) -> None:
-    """3.1, scaling rows: cold fills of other sizes."""
-    rows: dict[str, dict[str, object]] = {
-        "saturated_10k_nodes": {"nodes": 10_000},
-        "shapes_200": {"shapes": 200},
-        "types_100": {"types": 100},
-        "queues_1000": {"queues": 1000, "waiting": 300_000},
-        "levels_12": {"levels": 12},
-    }
-    for name, changes in rows.items():
-        bench.timed(name, world(bench.size(**changes)))
-    size = bench.size()
-    bench.timed("gangs_of_8", _ganged(world(size), size.waiting // 140))
-
-
-def _ganged(round_: Round, count: int) -> Round:
-    """`count` gangs of 8 made of neighbours of equal shape, class and queue."""
-    jobs, gang = round_.jobs, round_.jobs.gang.copy()
-    queue, shape = jobs.queue.copy(), jobs.shape.copy()
-    for index in range(count):
-        rows = slice(index * 140, index * 140 + 8)
-        gang[rows], queue[rows], shape[rows] = index, queue[index * 140], shape[index * 140]
-    gangs = tuple(Gang(id=f"g{index}", cardinality=8) for index in range(count))
-    return replace(round_, gangs=gangs, jobs=replace(jobs, gang=gang, queue=queue, shape=shape))
-
-
-def threats(bench: Bench) -> None:
-    """Section 7, each beside a plain row of its size (300,000 jobs on 100,000 nodes)."""
-    plain: dict[str, object] = {"waiting": 300_000}
-    bench.timed("plain_300k", world(bench.size(**plain)))
-    rows: dict[str, dict[str, object]] = {
-        "unindexed_binding": {"disk": True},
-        "odd_shapes_5000": {"shapes": 5000, "odd_sizes": True},
-        "types_100_300k": {"types": 100},
-        "hostnames_2000": {"shapes": 2000, "hostnames": True},
-    }
-    for name, changes in rows.items():
-        bench.timed(name, world(bench.size(**plain, **changes)))
-        bench.figures[f"{name}_times_plain"] = round(
-            bench.figures[f"{name}_cpu_s"] / bench.figures["plain_300k_cpu_s"], 2
-        )
-    few: dict[str, object] = {"waiting": 30_000, "nodes": 10_000}
-    bench.timed("plain_30k", world(bench.size(**few)))
-    own = bench.size(**few, odd_sizes=True)
-    bench.timed("shape_per_job_30k", world(replace(own, shapes=own.waiting)))
-    bench.figures["shape_per_job_30k_times_plain"] = round(
-        bench.figures["shape_per_job_30k_cpu_s"] / bench.figures["plain_30k_cpu_s"], 2
-    )
-
-
-def armada(bench: Bench) -> None:
-    """8.1: Armada's own benchmark sizes, median of 5."""
-    for nodes, jobs in ((1, 320), (100, 3_200), (1_000, 32_000)):
-        bench.timed(f"many_{nodes}_nodes_{jobs}", _armada(nodes, 1, jobs), 5)
-    for nodes, queues, jobs in ((1, 1, 320), (1, 10, 320), (10, 10, 3_200), (100, 1, 32_000), (100, 10, 32_000)):
-        name = f"steady_{nodes}x{queues}x{jobs}"
-        start = _armada(nodes, queues, jobs)
-        running = after(start, schedule(start))
-        everybody = replace(running.config, protected_fraction_of_fair_share=0.0)
-        bench.timed(name, replace(running, config=everybody), 5)
-
-
-def _armada(nodes: int, queues: int, jobs: int) -> Round:
-    """Nodes of 32 cpu and 256 Gi; jobs of 1 cpu and 4 Gi; `jobs` per queue; 8 classes of 7 priorities."""
-    builder = RoundBuilder(config=RoundConfig(indexed_resources=(GPU, "cpu", "memory"), lookback=10**9))
-    for priority in range(7):
-        builder.add_class(PriorityClass(name=f"p{priority}", priority=priority))
-    builder.add_class(PriorityClass(name="fixed", priority=6, preemptible=False))
-    builder.add_cluster(Cluster(name="c0", unacknowledged_limit=2**31))
-    for queue in range(queues):
-        builder.add_queue(Queue(name=f"q{queue:03}"))
-    for node in range(nodes):
-        builder.add_node(f"n{node:06}", capacity={"cpu": 32, "memory": "256Gi"})
-    builder.intern_shape(shape_of(requests={"cpu": 1000, "memory": 4 << 30}, priority_class="p0"))
-    count = jobs * queues
-    return builder.build(
-        jobs=jobs_of(np.arange(count) % queues, np.zeros(count, np.int64), np.full(count, 1000, np.int64))
-    )
-
-
-ROWS: dict[str, Callable[[Bench], None]] = {
-    "scenarios": scenarios,
-    "cold": cold,
-    "rebalance": rebalance,
-    "scaling": scaling,
-    "threats": threats,
-    "armada": armada,
-}
-
-
-def main() -> None:
-    """Runs the rows that are named and prints the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--small", action="store_true")
-    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], default=[])
-    options = parser.parse_args()
-    scale = SHRINK if options.small else 1
+    groups: dict[str, Callable[[Bench], None]] = round_rows.GROUPS
     bench = Bench(scale)
     clock = process_time()
     compile_kernels()
     bench.figures["kernels_ready_cpu_s"] = round(process_time() - clock, 3)
-    for name in options.rows or ROWS:
-        ROWS[name](bench)
-    bench.figures["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
-    budgets = {
-        name: {"figure": bench.figures[name], "budget": budget, "met": bench.figures[name] <= budget}
-        for name, budget in BUDGETS.items()
-        if name in bench.figures and scale == 1
-    }
+    groups[name](bench)
+    bench.figures[f"{name}_peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    return bench.figures
+
+
+def _in_own_process(name: str, options: list[str]) -> Figures:
+    """Runs a group in a process of its own, whose lines are shown."""
+    command = [sys.executable, "-m", "benchmarks.round", "--in-process", *options, name]
+    last = ""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if last:
+                print(last, end="", flush=True)
+            last = line
+    if process.returncode:
+        sys.exit(f"{name} failed with {process.returncode}: {last}")
+    figures: Figures = json.loads(last)
+    return figures
+
+
+def main() -> None:
+    """Runs the groups that are named and prints the figures."""
+    from benchmarks.round_rows import GROUPS
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--in-process", action="store_true", help="one group, printing its figures alone")
+    parser.add_argument("groups", nargs="*", choices=[*GROUPS, []], default=[])
+    options = parser.parse_args()
+    scale = SHRINK if options.small else 1
+    if options.in_process:
+        print(json.dumps(run_group(options.groups[0], scale)))
+        return
+    figures: Figures = {}
+    load = os.getloadavg()[0]
+    for name in options.groups or GROUPS:
+        figures |= _in_own_process(name, ["--small"] if options.small else [])
     conditions = {
         "cores": os.cpu_count(),
-        "load": os.getloadavg()[0],
+        "load_before": load,
+        "load_after": os.getloadavg()[0],
         "python": platform.python_version(),
         "numpy": np.__version__,
         "numba": numba.__version__,
         "sizes": f"standard / {scale}",
     }
-    print(json.dumps({"benchmark": "round", "conditions": conditions, "figures": bench.figures, "budgets": budgets}))
+    budgets = budgets_of(figures) if scale == 1 else {}
+    print(json.dumps({"benchmark": "round", "conditions": conditions, "figures": figures, "budgets": budgets}))
 
 
 if __name__ == "__main__":
