@@ -128,7 +128,7 @@ def _graphql_services(
     return GraphQLServices(
         authenticator=users,
         coordinates=coordinates,
-        submit=SubmitService(command_log, waiting, PodCache(policy), policy.pools),
+        submit=SubmitService(command_log, waiting, PodCache(policy), policy),
         cancel=CancelService(command_log, waiting),
         create_queues=CreateQueuesService(command_log, waiting, policy.limits.priority_classes),
         read=ReadService(database, positions, coordinates),
