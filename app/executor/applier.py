@@ -88,8 +88,13 @@ class Applier:
         if log_name is None or not self._session.create_stands(create, self._lock.is_valid):
             return None
         try:
+            node = self._session.actual.nodes.get(create.lease.node)
             manifest = build_manifest(
-                create.lease, log=log_name, cluster=self._session.cluster, rules=self._manifest_rules
+                create.lease,
+                log=log_name,
+                cluster=self._session.cluster,
+                rules=self._manifest_rules,
+                node_labels=node.labels if node is not None else {},
             )
         except ManifestError as error:
             return Refused(RefusalKind.INVALID, str(error))

@@ -26,6 +26,8 @@ ANNOTATION_POSITION = "argosy.io/position"
 ANNOTATION_QUEUE = "argosy.io/queue"
 ANNOTATION_JOB_SET = "argosy.io/job-set"
 ANNOTATION_OWNER = "argosy.io/owner"
+ANNOTATION_GANG_ID = "argosy.io/gang-id"
+ANNOTATION_GANG_CARDINALITY = "argosy.io/gang-cardinality"
 NODE_LABEL_POOL = "argosy.io/pool"
 NODE_LABEL_TYPE = "argosy.io/node-type"
 
