@@ -63,5 +63,5 @@ class ExecutorSettings(Section):
     """Reports are sent at most this often."""
     heartbeat_interval_s: float = Field(default=5.0, gt=0.0, le=60.0)
     """And at least this often."""
-    lease_wait_ms: int = Field(default=10_000, ge=0, le=10_000)
+    lease_wait_ms: int = Field(default=10_000, ge=1, le=10_000)
     """How long a request for leases may wait for news."""
