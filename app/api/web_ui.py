@@ -1,8 +1,8 @@
 """The web UI: built files of ui/dist, served by the API's own process.
 
-Input: a folder with index.html and assets/. Output: routes. Every path that is no file and none of the API's is a page
-of the UI, so it gets index.html; the files are read from disk when asked for and never outside the folder. Scripts
-come from this origin only (no inline script).
+Input: a folder with index.html and assets/. Output: routes. A path that is no file and none of the API's gets
+index.html, with 404 when the UI has no such page. Files are read from disk when asked for, never outside the folder.
+Scripts come from this origin only (no inline script).
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,8 @@ from app.domain.errors import ErrorCode
 
 BUILT = Path(__file__).parents[2] / "ui" / "dist"
 API_PATHS = ("graphql", "executor")
+PAGES = ("", "jobs", "sets", "queues", "clusters", "nodes", "rounds", "health")
+"""first segments of the addresses that the UI has pages for (ui/src/app/router.tsx); others say that they have none"""
 IMMUTABLE = "public, max-age=31536000, immutable"
 """files under assets/ carry a hash of their content in their names"""
 HEADERS = {
@@ -57,9 +59,10 @@ def _answer(folder: Path, path: str, *, accepts_gzip: bool) -> Response:
     is_asset = path.startswith("assets/")
     if found is None and is_asset:
         return PlainTextResponse("there is no such file\n", 404, headers=HEADERS)
+    status = 200 if found is not None or path.split("/", 1)[0] in PAGES else 404
     found = found or folder / "index.html"
     if not found.is_file():
-        return PlainTextResponse(NOT_BUILT, 503, headers=HEADERS)
+        return PlainTextResponse(NOT_BUILT, 503 if status == 200 else status, headers=HEADERS)
     headers = {
         **HEADERS,
         "cache-control": IMMUTABLE if is_asset else "no-cache",
@@ -68,8 +71,8 @@ def _answer(folder: Path, path: str, *, accepts_gzip: bool) -> Response:
     media_type = MEDIA_TYPES.get(found.suffix, "application/octet-stream")
     packed = found.with_name(f"{found.name}.gz")
     if accepts_gzip and packed.is_file():
-        return FileResponse(packed, headers={**headers, "content-encoding": "gzip"}, media_type=media_type)
-    return FileResponse(found, headers=headers, media_type=media_type)
+        return FileResponse(packed, status, {**headers, "content-encoding": "gzip"}, media_type=media_type)
+    return FileResponse(found, status, headers, media_type=media_type)
 
 
 def _file(folder: Path, path: str) -> Path | None:

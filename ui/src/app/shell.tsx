@@ -20,6 +20,13 @@ const PAGES = [
   { to: "/health", label: texts.nav.health, icon: IconHeartbeat },
 ] as const;
 
+/** The entry of the navigation that a page belongs to. */
+export function placeOf(path: string): string {
+  if (path.startsWith("/sets") || /^\/queues\/[^/]+\/sets\//.test(path)) return "/sets";
+  if (path.startsWith("/clusters")) return "/nodes";
+  return path === "/" ? "/" : `/${path.split("/")[1] ?? ""}`;
+}
+
 export function Shell(): ReactElement {
   const path = useRouterState({ select: (state) => state.location.pathname });
   return (
@@ -32,7 +39,7 @@ export function Shell(): ReactElement {
         </Link>
         <nav aria-label={texts.nav.main} style={{ display: "contents" }}>
           {PAGES.map(({ to, label, icon: Icon }) => (
-            <Link key={to} to={to} className="nav" activeOptions={{ exact: to === "/" }} title={label}>
+            <Link key={to} to={to} className={placeOf(path) === to ? "nav on" : "nav"} aria-current={placeOf(path) === to ? "page" : undefined} title={label}>
               <Icon size={17} stroke={1.7} aria-hidden style={{ flex: "none" }} />
               <span>{label}</span>
             </Link>

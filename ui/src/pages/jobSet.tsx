@@ -27,7 +27,7 @@ const SET = graphql(`
       complete nodes { count keys { field value } }
     }
     failed: jobs(filter: { queues: [$queue], jobSet: { eq: $name }, states: [FAILED, REJECTED] }, order: { field: LAST_TRANSITION }, first: 8) {
-      nodes { id state lastTransition exitCode reason }
+      nodes { id state lastTransition exitCode reason reasonCode }
     }
     running: jobs(filter: { queues: [$queue], jobSet: { eq: $name }, states: [RUNNING] }, order: { field: LAST_TRANSITION, direction: ASC }, first: 8) {
       nodes { id cluster node lastRun { started } }
@@ -149,7 +149,7 @@ function Body({ data, set, progress }: { data: JobSetPageQuery; set: NonNullable
             <table className="table">
               <tbody>
                 {data.failed.nodes.map((job) => (
-                  <tr key={job.id}><td><State state={job.state} /></td><td><JobLink id={job.id} short /></td><td className="cut" style={{ maxWidth: 220 }} title={job.reason ?? ""}>{job.reason?.slice(0, 100) ?? `exit ${job.exitCode ?? "?"}`}</td><td className="num"><Time at={job.lastTransition} /></td></tr>
+                  <tr key={job.id}><td><State state={job.state} /></td><td><JobLink id={job.id} short /></td><td className="cut" style={{ maxWidth: 220 }} title={job.reason ?? ""}>{job.reason?.slice(0, 100) ?? [job.reasonCode, job.exitCode === null || job.exitCode === undefined ? "" : `exit ${job.exitCode}`].filter(Boolean).join(", ")}</td><td className="num"><Time at={job.lastTransition} /></td></tr>
                 ))}
               </tbody>
             </table>

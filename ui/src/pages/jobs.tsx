@@ -118,7 +118,7 @@ export function Jobs(): ReactElement {
                   <Button size="compact-xs" color="red.9" disabled={live.length === 0} title={live.length === 0 ? texts.jobs.cancelNothing : undefined} onClick={askCancel}>{texts.jobs.cancel}</Button>
                   <Button size="compact-xs" variant="default" onClick={() => setSelected(new Set())}>{texts.jobs.clearSelection}</Button>
                 </>
-              ) : <span>{texts.jobs.keys}</span>}
+              ) : <span className="cut">{texts.jobs.keys}</span>}
               <span style={{ flex: 1 }} />
               {jobs.arrived > 0 ? <Button size="compact-xs" variant="light" onClick={jobs.again}>{texts.jobs.newRows(jobs.arrived >= ARRIVED_MAX ? `${ARRIVED_MAX}+` : String(jobs.arrived))}</Button> : null}
               <span>{texts.jobs.loaded(whole(jobs.rows.length))}{jobs.estimate === null ? "" : ` · ${texts.jobs.about(short(jobs.estimate))}`}</span>

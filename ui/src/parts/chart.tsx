@@ -78,7 +78,7 @@ export function Chart({ times, series, height = 150, unit, label, stacked = fals
             y: log ? { distr: 3 } : { range: (_plot, _min, max) => [0, Math.max(top, max > 0 ? max * 1.08 : 1)] },
           },
           axes: [
-            { ...axis, size: 24, space: 70, values: (_plot, ticks) => ticks.map((tick) => clock(tick * 1_000, zone).slice(0, 5)) },
+            { ...axis, size: 24, space: 70, values: (_plot, ticks) => ticks.map((tick) => clock(tick * 1_000, zone).slice(0, (ticks.at(-1) ?? 0) - (ticks[0] ?? 0) < 240 ? 8 : 5)) },
             { ...axis, size: 52, space: 26, values: (_plot, ticks) => ticks.map((tick) => (tick === null ? "" : format.current(tick))) },
           ],
           series: [

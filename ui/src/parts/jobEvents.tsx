@@ -22,7 +22,7 @@ export function JobEvents({ id, live }: { id: string; live: boolean }): ReactEle
       {(data) => (
         <div className="scroll-x">
           <table className="table">
-            <thead><tr><th>Time</th><th>Event</th><th className="num">#</th><th>What</th><th>{texts.job.position}</th></tr></thead>
+            <thead><tr><th>Time</th><th>Event</th><th className="num" title="run">#</th><th>What</th><th>{texts.job.position}</th></tr></thead>
             <tbody>
               {(data.job?.events ?? []).map((event) => (
                 <tr key={event.id}>
@@ -30,7 +30,7 @@ export function JobEvents({ id, live }: { id: string; live: boolean }): ReactEle
                   <td className="nowrap">
                     <span className="state">{isJobState(event.kind) ? <StateIcon state={event.kind} /> : null}{words(event.kind)}</span>
                   </td>
-                  <td className="num">{event.attempt > 0 ? event.attempt : ""}</td>
+                  <td className="num">{event.kind === "SUBMITTED" || event.kind === "QUEUED" ? "" : event.attempt + 1}</td>
                   <td style={{ overflowWrap: "anywhere" }}>
                     {[event.node ? `${event.cluster ?? ""} / ${event.node}` : "", event.reason?.slice(0, 300) ?? event.reasonCode ?? "", event.exitCode === null || event.exitCode === undefined ? "" : `exit ${event.exitCode}`, event.requestor ? `by ${event.requestor}` : ""].filter(Boolean).join(" · ") || <span className="muted">{texts.common.none}</span>}
                   </td>

@@ -133,7 +133,7 @@ function Errors({ job }: { job: JobDetail }): ReactElement {
     <div style={{ display: "grid", gap: 8 }}>
       {[...job.errors].reverse().map((error, index) => (
         <div key={`${error.time} ${index}`}>
-          <div className="muted"><Time at={error.time} /> · attempt {error.attempt} · {error.kind.toLowerCase().replace(/_/g, " ")}{error.code ? ` · ${error.code}` : ""}</div>
+          <div className="muted"><Time at={error.time} /> · run {error.attempt + 1} · {error.kind.toLowerCase().replace(/_/g, " ")}{error.code ? ` · ${error.code}` : ""}</div>
           <Message text={error.message} />
         </div>
       ))}

@@ -60,9 +60,9 @@ export function Timeline({ job }: { job: JobDetail }): ReactElement {
           />
         ))}
       </div>
-      <figcaption className="legend" style={{ justifyContent: "space-between" }}>
+      <figcaption className="legend" style={{ justifyContent: "space-between", flexWrap: "nowrap" }}>
         <span>{clock(begin, zone)}</span>
-        <span style={{ display: "flex", gap: 10, flexWrap: "wrap" }}>
+        <span style={{ display: "flex", gap: "2px 10px", flexWrap: "wrap", justifyContent: "center" }}>
           {(["QUEUED", "LEASED", "PENDING", "RUNNING"] as const).map((state) => {
             const sum = spans.filter((span) => span.state === state).reduce((all, span) => all + span.to - span.from, 0);
             return sum === 0 ? null : <span key={state}><i style={{ background: `var(--${state})`, opacity: state === "QUEUED" ? 0.4 : 1 }} />{texts.states[state]} {duration(sum)}</span>;
@@ -88,7 +88,7 @@ export function RunsTable({ runs, narrow = false }: { runs: readonly Run[]; narr
         <tbody>
           {[...runs].reverse().map((run) => (
             <tr key={run.id}>
-              <td className="num">{run.attempt}</td>
+              <td className="num">{run.attempt + 1}</td>
               <td><RunState state={isJobState(run.state) ? run.state : run.state} /></td>
               <td><NodeLink cluster={run.cluster} node={run.node} /></td>
               {narrow ? null : <td>{run.cluster}</td>}

@@ -110,7 +110,7 @@ export function VirtualTable<Row>(props: Props<Row>): ReactElement {
                 if (!(event.target as HTMLElement).closest("a, button, input")) props.open(row);
               }}
             >
-              <span className="vcell" role="gridcell" style={{ width: 34 }}>
+              <span className="vcell pick" role="gridcell" style={{ width: 34 }}>
                 <input type="checkbox" tabIndex={-1} checked={selected.has(key)} onChange={() => toggle(key)} aria-label={key} />
               </span>
               {columns.map((column) => (
