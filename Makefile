@@ -5,15 +5,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Each stage begins only when the one before has passed: the quick and telling ones first.
-TEST_STAGES := style unit property conformance integration faults acceptance
+TEST_STAGES := style unit property conformance integration faults acceptance ui
+# What the web UI is built from; it is built anew when one of these is newer.
+UI_BUILT := ui/dist/index.html
+UI_SOURCES := $(shell find ui -type f -not -path 'ui/node_modules/*' -not -path 'ui/dist/*' -not -path 'ui/src/gql/*' \
+  -not -path 'ui/tests/*') app/api/schema.graphql
+NPM := ui/scripts/with-node.sh npm
 SOURCES := app agents tables tests benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv jars demo up down status test lint typecheck style format schemas lock clean
+.PHONY: help setup venv jars kube demo demo-kube test-kube up down status test lint typecheck style format schemas lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
-	@echo "targets: setup test lint typecheck style format demo up down status bench-NAME schemas lock clean"
+	@echo "targets: setup test test-kube lint typecheck style format demo demo-kube up down status bench-NAME schemas lock clean"
 
 setup: venv jars
 
@@ -30,10 +35,44 @@ $(STAMP): requirements.lock setup.cfg pyproject.toml
 jars: venv
 	@$(BIN)/argosy-admin dev fetch
 
-demo: setup
+ui: venv $(UI_BUILT)
+
+ui/node_modules/.installed: ui/package.json ui/package-lock.json ui/scripts/with-node.sh
+	$(NPM) ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+$(UI_BUILT): ui/node_modules/.installed $(UI_SOURCES)
+	$(NPM) run --silent codegen
+	$(NPM) run --silent build
+
+# Types, lint and unit tests of the UI; a query that is not in the schema fails here.
+ui-check: ui
+	$(NPM) run --silent typecheck
+	$(NPM) run --silent lint
+	$(NPM) test --silent
+
+# In a real browser, against a real stack. Needs Chromium (Debian: apt-get install chromium).
+test-ui: setup ui
+	$(BIN)/python -m pytest tests/ui
+
+# docs/screenshots: every page in both themes.
+screenshots: setup ui
+	$(BIN)/python -m tests.ui.screenshots docs/screenshots
+
+demo: setup ui
 	@$(BIN)/argosy-admin demo
 
-up: setup
+# The same with a real Kubernetes API server as one more cluster; Go builds it at the first time.
+kube: venv
+	@$(BIN)/argosy-admin dev fetch --kube
+
+demo-kube: setup kube
+	@$(BIN)/argosy-admin demo --kube
+
+test-kube: setup kube
+	@$(BIN)/python -m pytest tests/conformance tests/integration/kube tests/faults/test_kube_chaos.py
+
+up: setup ui
 	@$(BIN)/argosy-admin dev up
 
 down: venv
@@ -42,7 +81,7 @@ down: venv
 status: venv
 	@$(BIN)/argosy-admin dev status
 
-test: setup lint typecheck
+test: setup lint typecheck ui-check
 	@for stage in $(TEST_STAGES); do \
 	  if find tests/$$stage -name 'test_*.py' 2>/dev/null | grep -q .; then \
 	    echo "== tests/$$stage"; $(BIN)/python -m pytest tests/$$stage || exit 1; \
@@ -77,5 +116,5 @@ lock: venv
 	  --allow-unsafe --upgrade --extra local --extra dev --output-file requirements.lock setup.cfg
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist ui/dist ui/node_modules ui/src/gql *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find app agents tables tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

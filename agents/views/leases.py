@@ -223,6 +223,7 @@ def _job(queue: str, job_set: str, job: JobData) -> LeaseJob:
         annotations=job.annotations,
         services=job.services,
         ingresses=job.ingresses,
+        gang=job.gang,
     )
 
 

@@ -101,7 +101,7 @@ def rows(batch: Batch) -> Sequence[Operation]:
             counts = seconds[at_ms - at_ms % RESOLUTIONS["s10"][0], block.queue]
             for event in events:
                 _count(event, counts)
-                if event.kind is EventKind.LEASED and event.attempt <= 1:
+                if event.kind is EventKind.LEASED and event.attempt == 0:
                     waits[at_ms - at_ms % WAITS_RESOLUTION_MS, block.queue, wait_bin(event, at_ms)] += 1
     out = [_add(name, seconds) for name in RESOLUTIONS] if seconds else []
     if waits:

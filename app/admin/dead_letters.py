@@ -1,6 +1,6 @@
 """`argosy-admin dead-letters list|show`: records, or items of records, that an agent could not take.
 
-Input: argosy.dead-letters. Output: one line each, or one as JSON. Nothing is changed: a dead letter is never sent again
+Input: argosy.dead-letters. Output: one line each, or JSON. Nothing is changed: a dead letter is never sent again
 from here.
 """
 
@@ -24,9 +24,13 @@ app = typer.Typer(no_args_is_help=True, help="Records that could not be taken.")
 def list_(
     context: typer.Context,
     limit: Annotated[int, typer.Option(min=1, max=LISTED_MAX, help="At most so many, the newest.")] = LISTED_DEFAULT,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array; the records only with `show`.")] = False,
 ) -> None:
     """List the newest dead letters, oldest first."""
     letters = list_dead_letters(settings_of(context).kafka.bootstrap, limit)
+    if as_json:
+        typer.echo(json.dumps([head_of(letter) for letter in letters], indent=2, ensure_ascii=False))
+        return
     for letter in letters:
         typer.echo(line_of(letter))
     if not letters:
@@ -39,27 +43,26 @@ def show(
 ) -> None:
     """Show one dead letter as JSON: its origin, the reason, and the record as far as it can be read."""
     found = read_dead_letter(settings_of(context).kafka.bootstrap, number)
+    whole = head_of(found) | {"record": describe_body(found.letter)}
+    typer.echo(json.dumps(whole, indent=2, ensure_ascii=False))
+
+
+def head_of(found: Letter) -> dict[str, object]:
+    """What `list --json` and `show` say of a letter, but for the record itself."""
     letter = found.letter
-    typer.echo(
-        json.dumps(
-            {
-                "number": found.number,
-                "written": time_of(found.written_ms),
-                "component": letter.component,
-                "reason": letter.reason,
-                "message": letter.message,
-                "topic": letter.topic,
-                "partition": letter.partition,
-                "offset": letter.offset,
-                "item": letter.item if letter.item >= 0 else None,
-                "logTime": time_of(letter.log_time_ms),
-                "key": letter.key.decode(errors="backslashreplace"),
-                "record": describe_body(letter),
-            },
-            indent=2,
-            ensure_ascii=False,
-        )
-    )
+    return {
+        "number": found.number,
+        "written": time_of(found.written_ms),
+        "component": letter.component,
+        "reason": letter.reason,
+        "message": letter.message,
+        "topic": letter.topic,
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "item": letter.item if letter.item >= 0 else None,
+        "logTime": time_of(letter.log_time_ms),
+        "key": letter.key.decode(errors="backslashreplace"),
+    }
 
 
 def line_of(found: Letter) -> str:

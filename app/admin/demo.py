@@ -28,7 +28,8 @@ SUBMIT = """mutation ($input: SubmitJobsInput!) {
   submitJobs(input: $input) { results { jobId error { code path message } } errors { code path message } } }"""
 CANCEL = """mutation ($ids: [ID!]!) {
   cancelJobs(jobIds: $ids, reason: "changed my mind", waitFor: LOGGED) { affectedCount } }"""
-STATES = ("QUEUED", "LEASED", "PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED")
+ENDED = ("SUCCEEDED", "FAILED", "CANCELLED", "PREEMPTED", "REJECTED")
+STATES = ("QUEUED", "LEASED", "PENDING", "RUNNING", *ENDED)
 
 
 def run_demo(settings: Settings, endpoints: Endpoints) -> None:
@@ -57,6 +58,7 @@ class Demo:
             await self._create_queues()
             figures = asyncio.create_task(self._print_figures())
             try:
+                await self._submit(self._workload.impossible(self._job_set))
                 for call in self._workload.calls(self._demo.jobs_at_once, self._job_set):
                     await self._submit(call)
                 await self._keep_submitting()
@@ -100,7 +102,7 @@ class Demo:
         while True:
             await asyncio.sleep(self._demo.status_interval_s)
             counts = await self._counts()
-            ended, now = counts["SUCCEEDED"] + counts["FAILED"] + counts["CANCELLED"], time.monotonic()
+            ended, now = sum(counts[state] for state in ENDED), time.monotonic()
             rate = (ended - before) / (now - at)
             before, at = ended, now
             states = "  ".join(f"{state.lower()} {counts[state]:>5}" for state in STATES)

@@ -1,4 +1,5 @@
-"""What the demo submits: a seeded mix of pods of many kinds, as pure data.
+"""What the demo submits: a seeded mix of pods of many kinds, as pure data: single jobs and gangs, preemptible and
+urgent ones, and one that fits on no node.
 
 Inputs: a random source. Outputs: job sets and jobs in the words of the API (`SubmitJobsInput`); nothing is sent here.
 The commands are those that a fake cluster interprets: sleep, exit codes, images that cannot be pulled.
@@ -10,6 +11,11 @@ from typing import Any
 
 JOBS_PER_CALL_MAX = 1_000
 GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+DEFAULT, PREEMPTIBLE, URGENT = "argosy-default", "argosy-preemptible", "argosy-urgent"
+ZONE_LABEL = "topology.kubernetes.io/zone"
+GANG_SIZES = (2, 4, 8)
+GANGS = 0.01
+"""of the jobs begin a gang"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +47,27 @@ class Workload:
                 count -= some
         return found
 
+    def impossible(self, job_set: str) -> Call:
+        """One job that fits on no node of the demo: it asks for twice the GPUs that the largest node has."""
+        main = _container("train", ["sleep", "60"], "4", "32Gi")
+        spec = {**_pod([_with_gpus(main, 16)]), "tolerations": [GPU_TOLERATION]}
+        job = {"podSpecIndex": 0, "labels": {"app": "demo", "kind": "impossible"}}
+        return Call(
+            input={"queue": self._queues[0], "jobSet": job_set, "podSpecs": [spec], "jobs": [job]},
+            cancel=0,
+        )
+
     def _call(self, queue: str, job_set: str, jobs: int) -> Call:
         self._calls += 1
         specs = [self._pod_spec() for _ in range(min(jobs, 8))]
-        items = [self._job(self._random.randrange(len(specs)), number) for number in range(jobs)]
+        items: list[dict[str, Any]] = []
+        while len(items) < jobs:
+            size = self._random.choice(GANG_SIZES)
+            if self._random.random() < GANGS and len(items) + size <= jobs:
+                items += self._gang(len(specs), len(items), size)
+                specs.append(self._member())
+            else:
+                items.append(self._job(self._random.randrange(min(jobs, 8)), len(items)))
         variables = {
             "queue": queue,
             "jobSet": job_set,
@@ -57,14 +80,29 @@ class Workload:
         return {
             "podSpecIndex": spec,
             "priority": self._random.randrange(10),
-            "priorityClass": self._random.choice(("argosy-default", "argosy-preemptible")),
+            "priorityClass": self._random.choices((DEFAULT, PREEMPTIBLE, URGENT), (40, 57, 3))[0],
             "labels": {"app": "demo"},
             "annotations": {"example.com/experiment": f"e{self._calls:05d}", "example.com/step": str(number)},
         }
 
+    def _gang(self, spec: int, number: int, size: int) -> list[dict[str, Any]]:
+        """Members that start together in one zone or not at all; half of the gangs start again when one is lost."""
+        gang = {
+            "id": f"gang-{self._calls:05d}-{number}",
+            "cardinality": size,
+            "uniformityLabel": ZONE_LABEL,
+            "failFast": self._random.random() < 0.5,
+        }
+        together = {"priority": 0, "priorityClass": self._random.choice((DEFAULT, PREEMPTIBLE)), "gang": gang}
+        return [{**self._job(spec, number + member), **together} for member in range(size)]
+
+    def _member(self) -> dict[str, Any]:
+        command = ["sleep", str(self._random.choice((20, 40, 60)))]
+        return _pod([_container("worker", command, "8", "32Gi")])
+
     def _pod_spec(self) -> dict[str, Any]:
         kind = self._random.choices(
-            (self._sleeper, self._failing, self._on_gpu, self._with_sidecar, self._unknown_image), (80, 6, 6, 6, 2)
+            (self._sleeper, self._failing, self._on_gpu, self._with_sidecar, self._unknown_image), (71, 6, 15, 6, 2)
         )[0]
         return kind()
 
@@ -78,11 +116,12 @@ class Workload:
         return _pod([_container("main", command, *self._size())])
 
     def _on_gpu(self) -> dict[str, Any]:
-        main = _container("train", ["sleep", str(self._random.choice((30, 60, 90)))], "4", "32Gi")
-        gpus = str(self._random.choice((1, 2, 4)))
-        for part in main["resources"].values():
-            part["nvidia.com/gpu"] = gpus
-        return {**_pod([main]), "tolerations": [GPU_TOLERATION]}
+        """Long enough that the GPUs are contended for: here shares are balanced and urgent jobs preempt."""
+        main = _container("train", ["sleep", str(self._random.choice((60, 120, 240)))], "2", "16Gi")
+        return {
+            **_pod([_with_gpus(main, self._random.choice((1, 2, 4, 8)))]),
+            "tolerations": [GPU_TOLERATION],
+        }
 
     def _with_sidecar(self) -> dict[str, Any]:
         prepare = _container("prepare", ["sleep", "2"], "500m", "256Mi")
@@ -100,6 +139,11 @@ class Workload:
 
 def _pod(containers: list[dict[str, Any]]) -> dict[str, Any]:
     return {"restartPolicy": "Never", "containers": containers}
+
+
+def _with_gpus(container: dict[str, Any], gpus: int) -> dict[str, Any]:
+    parts = container["resources"].items()
+    return {**container, "resources": {key: {**part, "nvidia.com/gpu": str(gpus)} for key, part in parts}}
 
 
 def _container(name: str, command: list[str], cpu: str, memory: str) -> dict[str, Any]:

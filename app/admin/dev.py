@@ -3,6 +3,7 @@
 Without --settings the stack is that of infra/demo.yaml. Data is kept until `dev reset`.
 """
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +16,13 @@ from rich.table import Table
 from app.admin.errors import AdminError, AlreadyRunningError
 from app.admin.invocation import invocation_of
 from app.admin.kafka_jars import ensure_kafka_jars, installed_jars, kafka_version
+from app.admin.kube_binaries import ensure_kube_binaries
 from app.admin.launch import run_stack, settings_for_dev, start_in_background, stop_stack
 from app.admin.state import ProcessState, StateDirectory
 from app.settings import Settings
 
 EXIT_NOT_UP = 1
+KUBE_HELP = "With a real Kubernetes API server beside the other clusters (built by Go at the first time)."
 MIB = 1024 * 1024
 
 app = typer.Typer(no_args_is_help=True, help="The whole stack on this machine.")
@@ -34,8 +37,11 @@ def say(line: str) -> None:
 def up(
     context: typer.Context,
     foreground: Annotated[bool, typer.Option(help="Stay in the foreground; Ctrl-C stops everything.")] = False,
+    kube: Annotated[bool, typer.Option("--kube", help=KUBE_HELP)] = False,
 ) -> None:
     """Start everything and return when it is ready."""
+    if kube:
+        with_kube()
     settings, directory = _local(context)
     if foreground:
         run_stack(settings, directory, say)
@@ -47,9 +53,18 @@ def up(
     typer.echo(f"settings   {directory.settings_file}  (export ARGOSY_SETTINGS=… for the other commands)")
 
 
+def with_kube() -> None:
+    """From here on the settings of this process, and of the supervisor that it may start, ask for a Kubernetes."""
+    os.environ["ARGOSY_DEV__KUBE"] = "true"
+
+
 @app.command("fetch")
-def fetch() -> None:
+def fetch(
+    kube: Annotated[bool, typer.Option("--kube", help="Also build the local Kubernetes with Go.")] = False,
+) -> None:
     """Fetch the Kafka jars now instead of at the first start."""
+    if kube:
+        ensure_kube_binaries(typer.echo)
     if installed_jars() is None:
         typer.echo(f"fetching Kafka {kafka_version()} with Maven (44 MB, once)")
         ensure_kafka_jars()

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from app.admin.errors import AlreadyRunningError, NotReadyError
 from app.admin.kafka_jars import ensure_kafka_jars, installed_jars, kafka_version
+from app.admin.kube_binaries import BUILD_TIMEOUT_S, installed_binaries
+from app.admin.kube_stack import fetch_kube
 from app.admin.plan import Plan, ProcessPlan, Stage, Step
 from app.admin.processes import last_lines, spawn
 from app.admin.stack import LocalStack, local_stack
@@ -39,6 +41,7 @@ def run_stack(settings: Settings, directory: StateDirectory, report: Report, *, 
     with directory.locked():
         stop_left_over(directory, report)
         _fetch_kafka(settings, report)
+        fetch_kube(settings, report)
         stack = local_stack(settings, directory, dict(os.environ))
         plan = with_driver(stack) if demo else stack.plan
         Supervisor(plan, directory, report).run()
@@ -132,7 +135,9 @@ def _fetch_kafka(settings: Settings, report: Report) -> None:
 
 
 def _fetch_allowance_s() -> float:
-    return 0.0 if installed_jars() else 900.0
+    """Time for what a first start fetches and builds."""
+    kafka_s = 0.0 if installed_jars() else 900.0
+    return kafka_s + (0.0 if installed_binaries() or "ARGOSY_DEV__KUBE" not in os.environ else BUILD_TIMEOUT_S)
 
 
 def _pass_on(log: Path, offset: int, report: Report) -> int:

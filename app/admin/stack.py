@@ -15,6 +15,7 @@ import yaml
 
 from app.admin.endpoints import Endpoints
 from app.admin.kafka_node import KafkaNode
+from app.admin.kube_stack import kube_cluster_settings, kube_steps, local_kube
 from app.admin.plan import Plan, ProcessPlan, Stage, Step, Task
 from app.admin.postgres_node import PostgresNode
 from app.admin.processes import LOOPBACK
@@ -55,9 +56,11 @@ class _Builder:
 
     def build(self) -> LocalStack:
         kafka, postgres = self._kafka(), self._postgres()
+        kube = local_kube(self.settings, self.directory)
         api_port = self._api_port()
         api_url = f"http://{LOOPBACK}:{api_port}"
-        local_tokens = {name: self.directory.token(name) for name in self._fake_clusters()}
+        own = [self.settings.dev.kube_cluster] if kube is not None else []
+        local_tokens = {name: self.directory.token(name) for name in dict.fromkeys([*self._run_here(), *own])}
         if postgres is not None:
             postgres.prepare()
         self._override("kafka", "bootstrap", kafka.bootstrap if kafka else self.settings.kafka.bootstrap)
@@ -69,6 +72,9 @@ class _Builder:
         self._override("executor", "data_dir", str(self.directory.data / "executor"))
         self._override("views", "data_dir", str(self.directory.data / "views"))
         clusters = self.settings.model_dump(mode="json", include={"clusters"}, exclude_unset=True).get("clusters", {})
+        if kube is not None:
+            name = self.settings.dev.kube_cluster
+            clusters[name] = _with_kube(clusters.get(name, {}), kube_cluster_settings(kube))
         for name, (_path, sha256) in local_tokens.items():
             clusters[name] = {**clusters[name], "token_sha256": sha256}
         self.overrides["clusters"] = clusters
@@ -87,6 +93,7 @@ class _Builder:
         )
         steps = (
             Step(stage=Stage(processes=tuple(servers))),
+            *(kube_steps(self.settings, kube, self._log) if kube else ()),
             Step(
                 calls=make_database, tasks=(self._task("topics", "topics", "apply"), self._task("migrate", "migrate"))
             ),
@@ -101,7 +108,12 @@ class _Builder:
             steps=steps,
             ready_timeout_s=self.settings.dev.ready_timeout_s,
             stop_timeout_s=self.settings.dev.stop_timeout_s,
-            urls={"api": api_url, "graphql": endpoints.graphql_url, "kafka": endpoints.bootstrap},
+            urls={
+                "api": api_url,
+                "graphql": endpoints.graphql_url,
+                "kafka": endpoints.bootstrap,
+                **({"kubernetes": kube.url, "kubeconfig": str(kube.admin_kubeconfig)} if kube else {}),
+            },
         )
         return LocalStack(plan=plan, settings=effective, endpoints=endpoints)
 
@@ -197,8 +209,14 @@ class _Builder:
             for name, path in token_files.items()
         ]
 
-    def _fake_clusters(self) -> list[str]:
-        return [name for name, cluster in self.settings.clusters.items() if cluster.fake is not None]
+    def _run_here(self) -> list[str]:
+        """Clusters whose executors belong to this stack: fake ones, and real ones that the settings can reach."""
+        return [
+            name
+            for name, cluster in self.settings.clusters.items()
+            if cluster.fake is not None
+            or (cluster.kubernetes is not None and cluster.kubernetes.kubeconfig is not None)
+        ]
 
     def _component(
         self, name: str, component: str, *options: str, url: str = "", environment: dict[str, str] | None = None
@@ -248,6 +266,12 @@ def http_ready(port: int) -> bool:
         return False
     finally:
         connection.close()
+
+
+def _with_kube(given: dict[str, dict[str, object]], made: dict[str, object]) -> dict[str, object]:
+    """The cluster's settings with the kubeconfig that was made; a fake of the same name gives way."""
+    kubernetes = {**given.get("kubernetes", {}), **_as_dict(made["kubernetes"])}
+    return {**{key: value for key, value in given.items() if key != "fake"}, "kubernetes": kubernetes}
 
 
 def _as_dict(value: object) -> dict[str, object]:

@@ -37,6 +37,7 @@ from app.api.service.submit import SubmitService
 from app.api.service.waiting import Waiting
 from app.api.tail.tail import EventsTopic, Tail
 from app.api.web import make_web
+from app.api.web_ui import ui_routes
 from app.db.database import Database
 from app.db.positions import Positions
 from app.domain.events import EventsRecord
@@ -105,7 +106,7 @@ def make_api(settings: Settings, log: LogAccess, database: Database, positions: 
     )
     web = make_web(
         GraphQLView(make_schema(), services),
-        _executor_routes(sync),
+        [*_executor_routes(sync), *ui_routes()],
         body_bytes_max=settings.api.body_bytes_max,
         loopback_only=settings.api.anonymous,
     )
@@ -128,7 +129,7 @@ def _graphql_services(
     return GraphQLServices(
         authenticator=users,
         coordinates=coordinates,
-        submit=SubmitService(command_log, waiting, PodCache(policy), policy.pools),
+        submit=SubmitService(command_log, waiting, PodCache(policy), policy),
         cancel=CancelService(command_log, waiting),
         create_queues=CreateQueuesService(command_log, waiting, policy.limits.priority_classes),
         read=ReadService(database, positions, coordinates),

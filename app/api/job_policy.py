@@ -40,6 +40,7 @@ def job_policy(settings: Settings) -> JobPolicy:
         default_resources=jobs.default_resources,
         deadline_default_s=jobs.deadline_default_s,
         deadline_by_resource_s=jobs.deadline_by_resource_s,
+        gang_uniformity_label_default=jobs.gang_uniformity_label_default,
         tolerations=_tolerations(jobs.tolerations),
         tolerations_by_priority_class=_by_name(jobs.tolerations_by_priority_class),
         tolerations_by_resource=_by_name(jobs.tolerations_by_resource),

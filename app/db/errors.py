@@ -45,6 +45,12 @@ class DataRefused(DatabaseError):
     """Postgres refused the data themselves; repeating cannot help"""
 
 
+class TooMuchMatched(DatabaseError):
+    """a filter matches more names than can be searched by; a part of them would look like the whole"""
+
+    code = ErrorCode.INVALID
+
+
 class PositionMoved(DatabaseError):
     """another process has written this view's position: it owns the partition now, or this batch was written before"""
 

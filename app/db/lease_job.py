@@ -4,11 +4,12 @@ the executors' sync."""
 import msgspec
 from msgspec import Struct
 
-from app.domain.commands import RunPosition
+from app.domain.commands import Gang, RunPosition
 
 
 class LeaseJob(Struct, frozen=True, kw_only=True, array_like=True):
-    """Queue, job set and what JobData holds of a job beside its spec. services and ingresses: JSON text ("" = none)."""
+    """Queue, job set and what JobData holds of a job beside its spec. services and ingresses: JSON text ("" = none).
+    Fields are added at the end, with a default: rows of earlier releases have fewer."""
 
     queue: str
     job_set: str
@@ -21,6 +22,7 @@ class LeaseJob(Struct, frozen=True, kw_only=True, array_like=True):
     annotations: dict[str, str]
     services: str
     ingresses: str
+    gang: Gang | None = None
 
 
 _JOBS = msgspec.msgpack.Decoder(LeaseJob)

@@ -70,8 +70,8 @@ class RoundRecord(Struct, frozen=True, kw_only=True):
     """One round over one pool. round_id: 16 bytes; inputs: what state it saw; undecided: commands of this leader
     that were assumed.
 
-    limiter_tokens: after the round (None = unlimited); timings_us: phase -> microseconds; config_hash names the
-    settings it ran under."""
+    limiter_tokens: after the round (None = unlimited); queue_tokens: the same by queue, where queues are limited.
+    timings_us: phase -> microseconds; config_hash names the settings it ran under."""
 
     round_id: bytes
     pool: str
@@ -92,3 +92,4 @@ class RoundRecord(Struct, frozen=True, kw_only=True):
     quarantined: tuple[Blocked, ...]
     shares: tuple[QueueShare, ...]
     timings_us: dict[str, int]
+    queue_tokens: dict[str, float] = {}

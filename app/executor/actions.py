@@ -48,6 +48,27 @@ class Read:
     name: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Write the last word of its run on this very pod, before it is deleted."""
+
+    run_id: str
+    namespace: str
+    name: str
+    uid: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Hold this very pod no longer: the last word on it was accepted."""
+
+    run_id: str
+    namespace: str
+    name: str
+    uid: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Actions:
     """Everything that follows from one look. endings: decided here (trouble); wake_ms: run -> when time alone may
@@ -57,6 +78,8 @@ class Actions:
     creates: list[Create] = field(default_factory=list)
     deletes: list[Delete] = field(default_factory=list)
     reads: list[Read] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    releases: list[Release] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     endings: dict[str, Ending] = field(default_factory=dict)
     wake_ms: dict[str, int] = field(default_factory=dict)

@@ -5,12 +5,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from app.executor.actions import Actions, Create, Delete, Read
+from app.executor.actions import Actions, Create, Delete, Mark, Read, Release
 from app.executor.kubernetes import (
     Cluster,
     ClusterUnavailableError,
     Created,
     CreateOutcome,
+    NotSent,
     RefusalKind,
     Refused,
     Unknown,
@@ -23,6 +24,7 @@ from app.executor.session import Session
 CREATORS = 32
 DELETERS = 16
 READERS = 8
+WRITE_RETRY_S = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class Applier:
         self._now_ms = now_ms
         self._wake = wake
         self._creates: asyncio.Queue[tuple[Create, int]] = asyncio.Queue()
-        self._deletes: asyncio.Queue[Delete] = asyncio.Queue()
+        self._deletes: asyncio.Queue[Delete | Mark | Release] = asyncio.Queue()
         self._reads: asyncio.Queue[Read] = asyncio.Queue()
 
     def submit(self, actions: Actions) -> None:
@@ -57,8 +59,9 @@ class Applier:
         now_ms = self._now_ms()
         for create in actions.creates:
             self._creates.put_nowait((create, now_ms))
-        for delete in actions.deletes:
-            self._deletes.put_nowait(delete)
+        writes: list[Delete | Mark | Release] = [*actions.marks, *actions.deletes, *actions.releases]
+        for write in writes:
+            self._deletes.put_nowait(write)
         for read in actions.reads:
             self._reads.put_nowait(read)
 
@@ -88,8 +91,13 @@ class Applier:
         if log_name is None or not self._session.create_stands(create, self._lock.is_valid):
             return None
         try:
+            node = self._session.actual.nodes.get(create.lease.node)
             manifest = build_manifest(
-                create.lease, log=log_name, cluster=self._session.cluster, rules=self._manifest_rules
+                create.lease,
+                log=log_name,
+                cluster=self._session.cluster,
+                rules=self._manifest_rules,
+                node_labels=node.labels if node is not None else {},
             )
         except ManifestError as error:
             return Refused(RefusalKind.INVALID, str(error))
@@ -97,15 +105,32 @@ class Applier:
 
     async def _delete_for_ever(self) -> None:
         while True:
-            delete = await self._deletes.get()
+            action = await self._deletes.get()
+            done = False
             if self._session.delete_stands(self._lock.is_valid):
                 try:
-                    await self._cluster.delete_pod(delete.namespace, delete.name, delete.uid, delete.grace_seconds)
-                    self._metrics.deletes.labels(delete.kind.value).inc()
+                    await self._write(action)
+                    done = True
                 except ClusterUnavailableError as error:
-                    log.warning("pod %s was not deleted, it will be tried again: %s", delete.name, error)
-            self._session.delete_ended(delete.run_id)
+                    what = type(action).__name__.lower()
+                    log.warning("pod %s: %s failed, it will be tried again: %s", action.name, what, error)
+            if isinstance(action, Delete):
+                self._session.delete_ended(action.run_id)
+            else:
+                self._session.mark_ended(action.run_id, done=done)
+                if not done:
+                    await asyncio.sleep(WRITE_RETRY_S)
             self._wake()
+
+    async def _write(self, action: Delete | Mark | Release) -> None:
+        match action:
+            case Mark():
+                await self._cluster.mark_pod(action.namespace, action.name, action.uid, action.text)
+            case Release():
+                await self._cluster.release_pod(action.namespace, action.name, action.uid)
+            case Delete():
+                await self._cluster.delete_pod(action.namespace, action.name, action.uid, action.grace_seconds)
+                self._metrics.deletes.labels(action.kind.value).inc()
 
     async def _read_for_ever(self) -> None:
         while True:
@@ -128,5 +153,7 @@ def _name_of(outcome: CreateOutcome | None) -> str:
             return "refused"
         case Unknown():
             return "unknown"
+        case NotSent():
+            return "not sent"
         case _:
             return "not sent"

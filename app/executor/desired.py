@@ -59,7 +59,8 @@ class Run:
 
     uncertain_ms: when a create with unknown outcome was given up; deleted_ms: the pod was seen deleted; absent_ms:
     when a read by name that found none began; outcome: how its pod ended, kept for the case that it is removed before
-    that may be said; delete_first_ms, delete_last_ms: when we asked for its deletion."""
+    that may be said; delete_first_ms, delete_last_ms: when we asked for its deletion; marking: its pod is being marked
+    or released; marked: its pod was marked, as far as it could be."""
 
     run_id: str
     job_id: str | None = None
@@ -84,6 +85,8 @@ class Run:
     delete_first_ms: int | None = None
     delete_last_ms: int | None = None
     deleting: bool = False
+    marking: bool = False
+    marked: bool = False
     forced: bool = False
     said: Report | None = None
     say_gone_again: bool = False

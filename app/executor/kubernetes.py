@@ -26,6 +26,11 @@ ANNOTATION_POSITION = "argosy.io/position"
 ANNOTATION_QUEUE = "argosy.io/queue"
 ANNOTATION_JOB_SET = "argosy.io/job-set"
 ANNOTATION_OWNER = "argosy.io/owner"
+ANNOTATION_GANG_ID = "argosy.io/gang-id"
+ANNOTATION_GANG_CARDINALITY = "argosy.io/gang-cardinality"
+ANNOTATION_LAST_WORD = "argosy.io/last-word"
+FINALIZER = "argosy.io/last-word"
+"""on a troubled pod, from before its deletion until its run's last word was accepted"""
 NODE_LABEL_POOL = "argosy.io/pool"
 NODE_LABEL_TYPE = "argosy.io/node-type"
 
@@ -89,7 +94,10 @@ class RunOfPod:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
     """A pod. reason and message are the pod's own (OutOfcpu, DeadlineExceeded, Evicted); deletion_ms: when its
-    deletion was asked for."""
+    deletion was asked for.
+
+    mark: the last word that some executor wrote on it (app.executor.marks); held: our finalizer keeps it; released:
+    it is deleted but for that."""
 
     namespace: str
     name: str
@@ -105,11 +113,14 @@ class Pod:
     priority: int = 0
     requests: Resources = NO_RESOURCES
     containers: tuple[ContainerStatus, ...] = ()
+    mark: str | None = None
+    held: bool = False
+    released: bool = False
 
     @property
     def is_terminal(self) -> bool:
         """No container of this pod runs or ever will."""
-        return self.phase in TERMINAL_PHASES
+        return self.phase in TERMINAL_PHASES or self.released
 
     @property
     def holds_room(self) -> bool:
@@ -203,7 +214,18 @@ class Unknown:
     message: str
 
 
-CreateOutcome = Created | Refused | Unknown
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The call certainly had no effect, for a reason that will pass: it is to be tried again."""
+
+    message: str
+
+
+CreateOutcome = Created | Refused | Unknown | NotSent
+
+
+class ClusterAccessError(Exception):
+    """the cluster cannot be used with what we were given (a kubeconfig, a service account); the message says why"""
 
 
 class ClusterUnavailableError(Exception):
@@ -215,7 +237,8 @@ class LockHeldError(Exception):
 
 
 class Cluster(Protocol):
-    """What the executor needs of a cluster. Methods may raise ClusterUnavailableError unless they say otherwise."""
+    """What the executor needs of a cluster. Methods may raise ClusterUnavailableError unless they say otherwise, and
+    ClusterAccessError until the cluster has been reached once."""
 
     async def open(self) -> Changes:
         """Lists every pod and node; from here `next_changes` tells what differs. Called once."""
@@ -233,6 +256,15 @@ class Cluster(Protocol):
 
     async def delete_pod(self, namespace: str, name: str, uid: str, grace_seconds: int) -> None:
         """Asks for the deletion of this very pod (uid); one that is gone is no error. grace_seconds 0 forces."""
+        ...
+
+    async def mark_pod(self, namespace: str, name: str, uid: str, mark: str) -> None:
+        """Writes the last word of its run on this very pod, and holds it; one that is gone or being deleted is no
+        error."""
+        ...
+
+    async def release_pod(self, namespace: str, name: str, uid: str) -> None:
+        """Holds this very pod no longer; one that is gone is no error."""
         ...
 
     async def read_pod(self, namespace: str | None, name: str) -> Pod | None:

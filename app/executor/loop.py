@@ -19,7 +19,8 @@ from app.executor.applier import Applier
 from app.executor.exits import ExecutorExit, ExitCode
 from app.executor.fake_cluster.cluster import FakeCluster
 from app.executor.fake_cluster.journal import JournalError
-from app.executor.kubernetes import Cluster, ClusterUnavailableError
+from app.executor.kube.cluster import KubernetesCluster
+from app.executor.kubernetes import Cluster, ClusterAccessError, ClusterUnavailableError
 from app.executor.lanes import Lanes, Sender
 from app.executor.lock import Lock
 from app.executor.metrics import Metrics
@@ -62,7 +63,11 @@ class ExecutorLoop:
 
     async def run(self) -> None:
         """Runs until it is cancelled. Raises ExecutorExit."""
-        await self.lock.acquire()
+        try:
+            await self.lock.acquire()
+        except ClusterAccessError as error:
+            await self._cluster.close()
+            raise ExecutorExit(ExitCode.CONFIGURATION, f"cluster {self._options.cluster}: {error}") from None
         try:
             await self._run_with_lock()
         except* ExecutorExit as group:
@@ -180,11 +185,16 @@ async def run(options: ExecutorOptions) -> None:
 
 
 def _cluster_of(options: ExecutorOptions) -> Cluster:
-    if options.fake is None:
-        raise ExecutorExit(
-            ExitCode.CONFIGURATION,
-            f"cluster {options.cluster}: only fake clusters can be run yet, set clusters.{options.cluster}.fake",
+    if options.kubernetes is not None:
+        return KubernetesCluster(
+            options.kubernetes.access,
+            cluster=options.cluster,
+            lease_namespace=options.kubernetes.lease_namespace,
+            rng=random.Random(secrets.randbits(64)),
         )
+    if options.fake is None:
+        where = f"clusters.{options.cluster}"
+        raise ExecutorExit(ExitCode.CONFIGURATION, f"cluster {options.cluster}: set {where}.kubernetes or {where}.fake")
     seed = options.fake.seed
     return FakeCluster(
         options.fake.spec,

@@ -5,17 +5,20 @@ import asyncio
 import logging
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from app.executor.exits import ExecutorExit, ExitCode
 from app.executor.fake_cluster.spec import FakeClusterError, FakeClusterSpec, NodeGroup
+from app.executor.kube.access import KubeAccess
 from app.executor.kubernetes import Taint
 from app.executor.lanes import LaneTimings
 from app.executor.loop import run as run_executor
-from app.executor.options import ExecutorOptions, FakeClusterOptions
+from app.executor.manifest import ManifestRules
+from app.executor.options import ExecutorOptions, FakeClusterOptions, KubernetesOptions
 from app.executor.timings import DEFAULT_TIMINGS, Timings
 from app.settings import Settings
-from app.settings.clusters import FakeClusterSettings, NodeGroupSettings
+from app.settings.clusters import FakeClusterSettings, KubernetesSettings, NodeGroupSettings
 
 TOKEN_BYTES_MAX = 4_096
 
@@ -25,6 +28,7 @@ FAKE_TIMINGS = Timings(
     image_not_found_ms=10_000,
     image_unavailable_ms=30_000,
     stuck_starting_ms=120_000,
+    node_lost_ms=10_000,
 )
 """An in-process cluster has no create under way that outlives its process, and nobody waits a quarter of an hour for
 a played image."""
@@ -58,9 +62,11 @@ def options_of(settings: Settings, cluster: str) -> ExecutorOptions:
         cluster=cluster,
         token=_read_token(own.token_file),
         fake=fake,
+        kubernetes=None if known.kubernetes is None else _kubernetes_options(known.kubernetes),
         health_host=settings.health.host,
         health_port=settings.health.port,
-        timings=DEFAULT_TIMINGS if fake is None else FAKE_TIMINGS,
+        timings=_timings_of(known.kubernetes) if fake is None else FAKE_TIMINGS,
+        manifest_rules=_manifest_rules(known.kubernetes),
         lane_timings=LaneTimings(
             reports_every_ms=own.sync_interval_ms,
             heartbeat_every_ms=round(own.heartbeat_interval_s * 1_000),
@@ -96,6 +102,45 @@ def _read_token(path: Path) -> str:
     if not token or len(token) > TOKEN_BYTES_MAX or not token.isprintable() or " " in token:
         raise ExecutorExit(ExitCode.CONFIGURATION, f"executor.token_file {path} does not hold a token")
     return token
+
+
+def _kubernetes_options(kubernetes: KubernetesSettings) -> KubernetesOptions:
+    return KubernetesOptions(
+        access=KubeAccess(kubeconfig=kubernetes.kubeconfig, context=kubernetes.context),
+        lease_namespace=kubernetes.lease_namespace,
+    )
+
+
+def _manifest_rules(kubernetes: KubernetesSettings | None) -> ManifestRules:
+    if kubernetes is None:
+        return ManifestRules()
+    return ManifestRules(
+        stripped_resources=frozenset(kubernetes.stripped_resources), priority_class=kubernetes.priority_class
+    )
+
+
+def _timings_of(kubernetes: KubernetesSettings | None) -> Timings:
+    """Raises ExecutorExit CONFIGURATION when the times do not fit together."""
+    if kubernetes is None:
+        return DEFAULT_TIMINGS
+    given = kubernetes.model_dump(include=set(_TIMES), exclude_unset=True)
+    try:
+        return replace(DEFAULT_TIMINGS, **{_TIMES[name]: round(value * 1_000) for name, value in given.items()})
+    except ValueError as error:
+        raise ExecutorExit(ExitCode.CONFIGURATION, f"the cluster's times: {error}") from None
+
+
+_TIMES = {
+    "image_not_found_s": "image_not_found_ms",
+    "image_unavailable_s": "image_unavailable_ms",
+    "stuck_starting_s": "stuck_starting_ms",
+    "force_delete_s": "force_delete_ms",
+    "node_lost_s": "node_lost_ms",
+    "finished_keep_s": "finished_keep_ms",
+    "last_words_s": "last_words_ms",
+    "create_timeout_s": "create_timeout_ms",
+}
+"""setting -> field of Timings"""
 
 
 def _fake_options(fake: FakeClusterSettings, journal_dir: Path) -> FakeClusterOptions:

@@ -7,11 +7,14 @@ position of its lease."""
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import msgspec
 
 from app.executor.kubernetes import (
     ANNOTATION_CLUSTER,
+    ANNOTATION_GANG_CARDINALITY,
+    ANNOTATION_GANG_ID,
     ANNOTATION_JOB_SET,
     ANNOTATION_LOG,
     ANNOTATION_OWNER,
@@ -27,7 +30,7 @@ from app.executor.kubernetes import (
     RunOfPod,
     pod_name,
 )
-from app.executor.protocol import Lease
+from app.executor.protocol import Lease, LeaseGang
 
 _LABEL_VALUE = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$")
 _SPEC = msgspec.json.Decoder(dict[str, object])
@@ -35,7 +38,12 @@ _ARMADA_NAMES = {
     "ARGOSY_JOB_ID": "ARMADA_JOB_ID",
     "ARGOSY_QUEUE": "ARMADA_QUEUE",
     "ARGOSY_JOB_SET_ID": "ARMADA_JOB_SET_ID",
+    "ARGOSY_GANG_ID": "ARMADA_GANG_ID",
+    "ARGOSY_GANG_CARDINALITY": "ARMADA_GANG_CARDINALITY",
+    "ARGOSY_GANG_NODE_UNIFORMITY_LABEL_NAME": "ARMADA_GANG_NODE_UNIFORMITY_LABEL_NAME",
+    "ARGOSY_GANG_NODE_UNIFORMITY_LABEL_VALUE": "ARMADA_GANG_NODE_UNIFORMITY_LABEL_VALUE",
 }
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 
 class ManifestError(ValueError):
@@ -51,8 +59,11 @@ class ManifestRules:
     priority_class: str | None = None
 
 
-def build_manifest(lease: Lease, *, log: str, cluster: str, rules: ManifestRules) -> PodManifest:
-    """The pod to create for a lease. Raises ManifestError, which is certain: such a pod never exists."""
+def build_manifest(
+    lease: Lease, *, log: str, cluster: str, rules: ManifestRules, node_labels: Mapping[str, str] = NO_LABELS
+) -> PodManifest:
+    """The pod to create for a lease; node_labels are its node's. Raises ManifestError, which is certain: such a pod
+    never exists."""
     if lease.services or lease.ingresses:
         raise ManifestError("services and ingresses are not supported by this executor")
     try:
@@ -62,7 +73,7 @@ def build_manifest(lease: Lease, *, log: str, cluster: str, rules: ManifestRules
     containers = spec.get("containers")
     if not isinstance(containers, list) or not containers:
         raise ManifestError("podSpec.containers must be a list with at least one container")
-    environment = _environment(lease)
+    environment = _environment(lease, node_labels)
     for field in ("initContainers", "containers"):
         if spec.get(field) is not None:
             spec[field] = _containers(field, spec[field], environment, rules)
@@ -117,7 +128,7 @@ def _labels(lease: Lease) -> dict[str, str]:
 
 
 def _annotations(lease: Lease, log: str, cluster: str) -> dict[str, str]:
-    return {
+    annotations = {
         ANNOTATION_LOG: log,
         ANNOTATION_CLUSTER: cluster,
         ANNOTATION_POSITION: lease.position.text(),
@@ -125,9 +136,13 @@ def _annotations(lease: Lease, log: str, cluster: str) -> dict[str, str]:
         ANNOTATION_JOB_SET: lease.job_set,
         ANNOTATION_OWNER: lease.owner,
     }
+    if lease.gang is not None:
+        annotations[ANNOTATION_GANG_ID] = lease.gang.id
+        annotations[ANNOTATION_GANG_CARDINALITY] = str(lease.gang.cardinality)
+    return annotations
 
 
-def _environment(lease: Lease) -> list[dict[str, object]]:
+def _environment(lease: Lease, node_labels: Mapping[str, str]) -> list[dict[str, object]]:
     values = {
         "ARGOSY_JOB_ID": lease.job_id,
         "ARGOSY_RUN_ID": lease.run_id,
@@ -136,8 +151,18 @@ def _environment(lease: Lease) -> list[dict[str, object]]:
         "ARGOSY_JOB_SET_ID": lease.job_set,
         "ARGOSY_NODE": lease.node,
     }
-    values |= {theirs: values[ours] for ours, theirs in _ARMADA_NAMES.items()}
+    if lease.gang is not None:
+        values |= _gang_environment(lease.gang, node_labels)
+    values |= {theirs: values[ours] for ours, theirs in _ARMADA_NAMES.items() if ours in values}
     return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def _gang_environment(gang: LeaseGang, node_labels: Mapping[str, str]) -> dict[str, str]:
+    values = {"ARGOSY_GANG_ID": gang.id, "ARGOSY_GANG_CARDINALITY": str(gang.cardinality)}
+    if gang.uniformity_label is not None:
+        values["ARGOSY_GANG_NODE_UNIFORMITY_LABEL_NAME"] = gang.uniformity_label
+        values["ARGOSY_GANG_NODE_UNIFORMITY_LABEL_VALUE"] = node_labels.get(gang.uniformity_label, "")
+    return values
 
 
 def _containers(

@@ -3,16 +3,19 @@ name."""
 
 from app.executor import rules
 from app.executor.actual import Actual
-from app.executor.desired import Desired, Run
-from app.executor.kubernetes import Changes, Created, CreateOutcome, Pod, Refused
+from app.executor.desired import Desired, Ending, EndKind, Run
+from app.executor.kubernetes import Changes, Created, CreateOutcome, Pod, Refused, Unknown
+from app.executor.marks import word_of_mark
 from app.executor.timings import Timings
 from app.executor.trouble import word_of_terminal
 
 
 def take_changes(desired: Desired, actual: Actual, changes: Changes, now_ms: int) -> set[str]:
     """Enters what differs in the cluster. Output: the runs that are to be looked at."""
-    actual.take_nodes(changes.nodes, changes.removed_nodes)
-    touched = {run_id for pod in changes.pods if (run_id := _pod_seen(desired, actual, pod)) is not None}
+    actual.take_nodes(changes.nodes, changes.removed_nodes, now_ms)
+    standing = (pod for name in changes.removed_nodes for pod in actual.by_node.get(name, {}).values())
+    touched = {pod.run.run_id for pod in standing if pod.run is not None}
+    touched |= {run_id for pod in changes.pods if (run_id := _pod_seen(desired, actual, pod)) is not None}
     return touched | {
         run_id for pod in changes.deleted if (run_id := _pod_deleted(desired, actual, pod, now_ms)) is not None
     }
@@ -40,7 +43,7 @@ def take_create_outcome(
         run.refused = outcome
     else:
         run.next_create_ms = now_ms + timings.create_retry_ms
-        if outcome is not None:
+        if isinstance(outcome, Unknown):
             run.uncertain_ms = now_ms
 
 
@@ -59,6 +62,14 @@ def take_read(
         run.absent_ms = began_ms
     else:
         run.next_read_ms = now_ms + timings.read_retry_ms
+
+
+def take_marked(desired: Desired, run_id: str, *, done: bool) -> None:
+    """A call to mark or release a pod has ended. done: it was carried out, or never can be."""
+    run = desired.runs.get(run_id)
+    if run is not None:
+        run.marking = False
+        run.marked = run.marked or done
 
 
 def take_deleted(desired: Desired, run_id: str) -> None:
@@ -81,6 +92,7 @@ def _pod_seen(desired: Desired, actual: Actual, pod: Pod) -> str | None:
     run.seen = True
     run.deleted_ms = run.absent_ms = None
     _remember_end(run, pod)
+    _heed_mark(run, pod)
     actual.pods[run.run_id] = pod
     return run.run_id
 
@@ -99,6 +111,16 @@ def _pod_deleted(desired: Desired, actual: Actual, pod: Pod, now_ms: int) -> str
     run.deleted_ms = now_ms
     _remember_end(run, pod)
     return run.run_id
+
+
+def _heed_mark(run: Run, pod: Pod) -> None:
+    """An executor before us decided that this run is to end, and said with which word."""
+    if pod.mark is None or run.ending is not None or run.is_final:
+        return
+    word = word_of_mark(pod.mark)
+    if word is not None:
+        run.ending = Ending(kind=EndKind.TROUBLE, word=word)
+        run.marked = True
 
 
 def _remember_end(run: Run, pod: Pod) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from app.executor.fake_cluster.faults import FakeFaults
 from app.executor.fake_cluster.spec import FakeClusterSpec
+from app.executor.kube.access import KubeAccess
 from app.executor.lanes import LaneTimings
 from app.executor.lock import LockTimings
 from app.executor.manifest import ManifestRules
@@ -23,13 +24,22 @@ class FakeClusterOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesOptions:
+    """A real cluster. lease_namespace: where the Lease stands that says which executor acts."""
+
+    access: KubeAccess = field(default_factory=KubeAccess)
+    lease_namespace: str = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorOptions:
-    """token is never logged. health_port 0 = any free one."""
+    """Either kubernetes or fake is set. token is never logged. health_port 0 = any free one."""
 
     api_url: str
     cluster: str
     token: str = field(repr=False)
     fake: FakeClusterOptions | None = None
+    kubernetes: KubernetesOptions | None = None
     health_host: str = "127.0.0.1"
     health_port: int = 0
     timings: Timings = field(default_factory=Timings)

@@ -180,6 +180,14 @@ class Displaced(Answer, frozen=True, kw_only=True):
     position: Position
 
 
+class LeaseGang(Answer, frozen=True, kw_only=True):
+    """The gang of a run's job: its pod is told. uniformityLabel: of nodes, None = none."""
+
+    id: str
+    cardinality: Annotated[int, Meta(ge=1, le=1 << 31)]
+    uniformity_label: str | None = None
+
+
 class Lease(Answer, frozen=True, kw_only=True):
     """A run to start: a job on a node. podSpec, services and ingresses stay JSON text until a pod is made of them."""
 
@@ -202,6 +210,7 @@ class Lease(Answer, frozen=True, kw_only=True):
     ingresses: tuple[Raw, ...] = ()
     preemptible: bool = False
     deadline_seconds: Annotated[int, Meta(ge=0, le=1 << 53)] | None = None
+    gang: LeaseGang | None = None
 
 
 class ReportedJob(Answer, frozen=True, kw_only=True):

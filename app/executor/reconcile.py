@@ -8,17 +8,20 @@ that the actions were begun."""
 from collections.abc import Iterable
 
 from app.executor import rules, words
-from app.executor.actions import Actions, Create, Delete, DeleteKind, Read
+from app.executor.actions import Actions, Create, Delete, DeleteKind, Mark, Read, Release
 from app.executor.actual import Actual
 from app.executor.desired import Desired, Ending, EndKind, Run, Word
 from app.executor.kubernetes import Pod, pod_name
+from app.executor.marks import mark_text
 from app.executor.protocol import ReportState
 from app.executor.timings import Timings
 from app.executor.trouble import (
     DELETED_EXTERNALLY,
     POD_LOST,
+    Trouble,
     finished_ms,
     trouble_of,
+    trouble_of_lost_node,
     word_of_refusal,
     word_of_terminal,
 )
@@ -66,6 +69,8 @@ def commit(desired: Desired, actions: Actions, now_ms: int) -> None:
         run.forced = run.forced or delete.kind is DeleteKind.FORCE
     for read in actions.reads:
         runs[read.run_id].reading = True
+    for run_id in (*(mark.run_id for mark in actions.marks), *(release.run_id for release in actions.releases)):
+        runs[run_id].marking = True
     for report in actions.reports:
         runs[report.run_id].said = report
         runs[report.run_id].say_gone_again = False
@@ -115,6 +120,9 @@ class _Look:
         elif run.say_gone_again:
             self._say_last(run, pod, words.GONE)
         ended_ms = finished_ms(pod)
+        if pod.deletion_ms is not None and pod.held:
+            self._release(run, pod)
+            return
         if pod.deletion_ms is not None or not run.is_final:
             return
         start_ms = self.desired.instance_start_ms
@@ -130,7 +138,7 @@ class _Look:
         (rule 5)."""
         self.actions.settled.add(run.run_id)
         ends = rules.must_end(run, pod)
-        trouble = None if ends else trouble_of(pod, self.timings)
+        trouble = None if ends else self._trouble(pod)
         if trouble is not None and self.now_ms >= trouble.at_ms:
             self.actions.endings[run.run_id] = Ending(kind=EndKind.TROUBLE, word=trouble.word)
             ends = True
@@ -183,16 +191,25 @@ class _Look:
             self.actions.settled.add(run.run_id)
             self.actions.creates.append(Create(run_id=run.run_id, lease=run.lease))
 
+    def _trouble(self, pod: Pod) -> Trouble | None:
+        lost_ms = self.actual.node_lost_ms(pod.node, self.desired.instance_start_ms)
+        return trouble_of(pod, self.timings) if lost_ms is None else trouble_of_lost_node(pod, lost_ms, self.timings)
+
     def _end(self, run: Run, pod: Pod) -> None:
         """Deletes with grace; asks again when the call was lost; by force when its time is over and the node is to be
         trusted."""
-        if run.deleting:
+        if run.deleting or run.marking:
             return
-        if run.delete_first_ms is None or run.delete_last_ms is None:
+        ending = self.actions.endings.get(run.run_id) or run.ending
+        if ending is not None and rules.must_be_marked(run, pod, ending):
+            self._mark(run, pod, ending)
+            return
+        asked_ms = min((ms for ms in (run.delete_first_ms, pod.deletion_ms) if ms is not None), default=None)
+        if asked_ms is None:
             self._delete(run, pod, DeleteKind.END, pod.grace_seconds)
             return
-        force_ms = run.delete_first_ms + pod.grace_seconds * 1000 + self.timings.force_delete_ms
-        retry_ms = run.delete_last_ms + self.timings.delete_retry_ms
+        force_ms = asked_ms + pod.grace_seconds * 1000 + self.timings.force_delete_ms
+        retry_ms = (run.delete_last_ms or asked_ms) + self.timings.delete_retry_ms
         may_force = rules.may_force_delete(self.actual.nodes.get(pod.node or ""))
         if self.now_ms >= force_ms and may_force and (not run.forced or self.now_ms >= retry_ms):
             self._delete(run, pod, DeleteKind.FORCE, 0)
@@ -221,6 +238,37 @@ class _Look:
             )
         )
         self.actions.wake(run.run_id, self.now_ms + self.timings.delete_retry_ms)
+
+    def _mark(self, run: Run, pod: Pod, ending: Ending) -> None:
+        """Writes the last word on a troubled pod."""
+        if not rules.lock_allows_acting(self.lock_valid):
+            self.actions.wake(run.run_id, self.now_ms + LOCK_RETRY_MS)
+            return
+        self.actions.marks.append(
+            Mark(
+                run_id=run.run_id,
+                namespace=pod.namespace,
+                name=pod.name,
+                uid=pod.uid,
+                text=mark_text(ending.word),
+            )
+        )
+
+    def _release(self, run: Run, pod: Pod) -> None:
+        """Lets a pod go that was marked and whose end was accepted."""
+        if run.marking or not run.is_final:
+            return
+        start_ms = self.desired.instance_start_ms
+        if not rules.held_pod_may_go(run, self.now_ms, start_ms, self.timings):
+            certain_ms = rules.certain_from_ms(run, start_ms, self.timings)
+            if certain_ms > self.now_ms:
+                self.actions.wake(run.run_id, certain_ms)
+        elif not rules.lock_allows_acting(self.lock_valid):
+            self.actions.wake(run.run_id, self.now_ms + LOCK_RETRY_MS)
+        else:
+            release = Release(run_id=run.run_id, namespace=pod.namespace, name=pod.name, uid=pod.uid)
+            self.actions.releases.append(release)
+            self.actions.wake(run.run_id, self.now_ms + self.timings.delete_retry_ms)
 
     def _read(self, run: Run) -> None:
         """Reads by name, but not before the answer can be certain."""

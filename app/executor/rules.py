@@ -7,7 +7,7 @@ is needed."""
 from collections.abc import Mapping
 
 from app.executor.cursor import Cursor, Position
-from app.executor.desired import Desired, EndKind, Run, Told
+from app.executor.desired import Desired, Ending, EndKind, Run, Told
 from app.executor.kubernetes import Node, Pod, RunOfPod
 from app.executor.protocol import Displaced, Lease
 from app.executor.timings import Timings
@@ -114,6 +114,20 @@ def finished_pod_may_go(run: Run, finished_ms: int, now_ms: int, instance_start_
     accepted = run.finished or run.told in (Told.STOP, Told.NOT_NAMED)
     certain_ms = certain_from_ms(run, instance_start_ms, timings)
     return accepted and now_ms >= max(finished_ms + timings.finished_keep_ms, certain_ms)
+
+
+def must_be_marked(run: Run, pod: Pod, ending: Ending) -> bool:
+    """Rule 4, "delete first, report after": what will be said of a troubled pod is written on it before it is deleted,
+    so that it is known to whoever finds it (features.md X7). Not on one that ended by itself, and shows how."""
+    in_trouble = ending.kind is EndKind.TROUBLE
+    return in_trouble and not run.marked and pod.deletion_ms is None
+
+
+def held_pod_may_go(run: Run, now_ms: int, instance_start_ms: int, timings: Timings) -> bool:
+    """Rule 5: a pod that was marked stays until its end was accepted, or the log has ended its run; and, as every
+    finished pod, until any create of that name that may have been sent has ended (rule 4)."""
+    accepted = run.finished or run.told in (Told.STOP, Told.NOT_NAMED)
+    return accepted and now_ms >= certain_from_ms(run, instance_start_ms, timings)
 
 
 def may_force_delete(node: Node | None) -> bool:

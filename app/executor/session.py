@@ -11,7 +11,7 @@ from app.executor.desired import Desired
 from app.executor.held_runs import FullSchedule, held_runs
 from app.executor.kubernetes import Changes, CreateOutcome
 from app.executor.node_feed import NodeFeed
-from app.executor.observe import take_changes, take_create_outcome, take_deleted, take_read
+from app.executor.observe import take_changes, take_create_outcome, take_deleted, take_marked, take_read
 from app.executor.protocol import REPORTS_PER_REQUEST_MAX, Report, SyncAnswer, SyncRequest, format_time
 from app.executor.reconcile import commit, create_still_stands, delete_still_stands, reconcile
 from app.executor.report_buffer import REPORTS_MAX, ReportBuffer
@@ -56,6 +56,11 @@ class Session:
     def delete_ended(self, run_id: str) -> None:
         """A delete has been sent, or failed."""
         take_deleted(self.desired, run_id)
+        self._touched.add(run_id)
+
+    def mark_ended(self, run_id: str, *, done: bool) -> None:
+        """A call to mark or release a pod has ended. done: it was carried out, or never can be."""
+        take_marked(self.desired, run_id, done=done)
         self._touched.add(run_id)
 
     def create_stands(self, create: Create, lock_valid: bool) -> bool:

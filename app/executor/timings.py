@@ -29,6 +29,8 @@ class Timings:
     """an image cannot be pulled for any other reason: the run is returned"""
     stuck_starting_ms: int = 300_000
     """a pod that has not begun by then is returned"""
+    node_lost_ms: int = 60_000
+    """a node that has pods and is not in the cluster any more may come back until then"""
     full_every_ms: int = 600_000
     """all held runs are sent, and a full answer asked for (rule 3)"""
     full_retry_ms: int = 10_000

@@ -28,6 +28,8 @@ class TroubleReason(StrEnum):
     IMAGE_UNAVAILABLE = "ImageUnavailable"
     CONTAINER_CONFIG = "ContainerConfig"
     STUCK_STARTING = "StuckStarting"
+    STUCK_TERMINATING = "StuckTerminating"
+    NODE_LOST = "NodeLost"
     DELETED_EXTERNALLY = "DeletedExternally"
     POD_LOST = "PodLost"
     SPEC_INVALID = "SpecInvalid"
@@ -109,7 +111,9 @@ def word_of_terminal(pod: Pod, deleted_by_us: bool) -> Word:
 
 def trouble_of(pod: Pod, timings: Timings) -> Trouble | None:
     """What will be wrong with a living pod unless it gets on, and from when; None while it runs."""
-    if pod.phase is not PodPhase.PENDING or pod.deletion_ms is not None:
+    if pod.deletion_ms is not None:
+        return _trouble_of_deleted(pod, timings)
+    if pod.phase is not PodPhase.PENDING:
         return None
     waiting = [container for container in pod.containers if container.phase is ContainerPhase.WAITING]
     for container in waiting:
@@ -125,6 +129,26 @@ def trouble_of(pod: Pod, timings: Timings) -> Trouble | None:
         message += f" ({', '.join(reasons)})"
     word = Word(state=ReportState.RETURNED, reason=TroubleReason.STUCK_STARTING, message=message, attempted=True)
     return Trouble(word=word, at_ms=progress_ms + timings.stuck_starting_ms)
+
+
+def trouble_of_lost_node(pod: Pod, lost_ms: int, timings: Timings) -> Trouble:
+    """A living pod whose node is not in the cluster any more: nobody will ever say how it ended."""
+    word = Word(
+        state=ReportState.RETURNED,
+        reason=TroubleReason.NODE_LOST,
+        message=f"node {pod.node} is not in the cluster any more; what ran on it is lost",
+    )
+    return Trouble(word=word, at_ms=lost_ms + timings.node_lost_ms)
+
+
+def _trouble_of_deleted(pod: Pod, timings: Timings) -> Trouble:
+    """A living pod that somebody else is deleting should be gone soon after its grace time."""
+    assert pod.deletion_ms is not None, "being deleted"
+    word = _failed(
+        TroubleReason.STUCK_TERMINATING,
+        f"{DELETED_EXTERNALLY.message}, and did not end within its grace time of {pod.grace_seconds} s",
+    )
+    return Trouble(word=word, at_ms=pod.deletion_ms + pod.grace_seconds * 1_000 + timings.force_delete_ms)
 
 
 def finished_ms(pod: Pod) -> int:

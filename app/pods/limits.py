@@ -58,6 +58,8 @@ class PodLimits:
         default_factory=lambda: MappingProxyType({"nvidia.com/gpu": 336 * _HOUR_S})
     )
     """DEF2: the longest over the resources that some container requests, else `deadline_default_s`."""
+    gang_uniformity_label_default: str = ""
+    """DEF4: of gangs that name none; empty: none."""
     tolerations: tuple[Toleration, ...] = ()
     """DEF3: for every job."""
     tolerations_by_priority_class: Mapping[str, tuple[Toleration, ...]] = field(

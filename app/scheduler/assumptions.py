@@ -1,9 +1,9 @@
 """Decisions that are on their way: from the moment of deciding until their partition has decided the command.
 
-Input: leases as they are decided (or found in the log by a new leader), the offsets under which the broker took
-them, and the positions of partitions. Output: which jobs count as placed meanwhile, and which partitions do not
-answer. An assumption ends when the partition's position passes its command: what the state says then is the
-outcome.
+Input: leases, and ends of runs and jobs, as they are decided (or found in the log by a new leader), the offsets under
+which the broker took them, and the positions of partitions. Output: which jobs count as placed meanwhile, which runs
+are being ended or displaced, and which partitions do not answer. An assumption ends when the partition's position
+passes its command: what the state says then is the outcome.
 """
 
 from collections import deque
@@ -21,13 +21,14 @@ OUTSTANDING_LEASES_MAX = 20_000
 
 
 class Assumed(NamedTuple):
-    """A job that counts as placed. node, cluster, pool: numbers of the tables of JobColumns."""
+    """A job that counts as placed. node, cluster, pool: numbers of the tables of JobColumns. displaced: run ids."""
 
     run_id: bytes
     pool: int
     cluster: int
     node: int
     scheduled_at_priority: int
+    displaced: tuple[bytes, ...] = ()
 
 
 @dataclass(slots=True)
@@ -55,7 +56,7 @@ class Assumptions:
     def __init__(self) -> None:
         self.jobs: dict[bytes, Assumed] = {}
         self.ending_runs: set[bytes] = set()
-        """runs (jobs, where a job has none) whose expiry is on its way"""
+        """runs (jobs, where a job has none) whose expiry, preemption or rejection is on its way"""
         self._partitions: dict[int, _Partition] = {}
 
     def lease(self, partition: int, leases: Sequence[tuple[bytes, Assumed]], now_s: float) -> Outstanding:
@@ -63,8 +64,8 @@ class Assumptions:
         self.jobs.update(leases)
         return self._add(Outstanding(partition, tuple(key for key, _ in leases), now_s))
 
-    def expire(self, partition: int, runs: Iterable[bytes], now_s: float) -> Outstanding:
-        """Assumes an ExpireRuns command for these runs or, for those that have none, job ids."""
+    def end(self, partition: int, runs: Iterable[bytes], now_s: float) -> Outstanding:
+        """Assumes a command that ends these runs or, for jobs that have none, these jobs (by id)."""
         ended = tuple(runs)
         self.ending_runs.update(ended)
         return self._add(Outstanding(partition, (), now_s, runs=ended))
@@ -133,6 +134,7 @@ def assumed_of(leases: Iterable[Lease], jobs: JobColumns) -> list[tuple[bytes, A
                 cluster=jobs.clusters.learn(lease.cluster),
                 node=jobs.nodes.learn(f"{lease.cluster}/{lease.node}"),
                 scheduled_at_priority=lease.scheduled_at_priority,
+                displaced=tuple(position.run_id for position in lease.displaced),
             ),
         )
         for lease in leases

@@ -4,6 +4,7 @@ Input: settings of limiters, the monotonic clock, what rounds have left. Output:
 stand at its start.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.scheduling.round import Limiter
@@ -52,6 +53,12 @@ class QueueBuckets:
             if name not in self._buckets:
                 self._buckets[name] = Bucket.full(self._settings, now_s)
         return {name: bucket.limiter(now_s) for name, bucket in self._buckets.items()}
+
+    def restore(self, tokens: Mapping[str, float], at_s: float) -> None:
+        """What queues had left at a time."""
+        if self._settings is not None:
+            for name, left in tokens.items():
+                self._buckets[name] = Bucket(self._settings, at_s, left)
 
     def left(self, queue: str, tokens: float) -> None:
         """What a round has left of a queue's tokens."""

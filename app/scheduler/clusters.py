@@ -8,6 +8,8 @@ Output: the attributes of `Clusters`. Updates that are older than one that was s
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from app.domain.clusters import ClusterUpdate, NodeData
 
 Generation = tuple[bytes, int]
@@ -24,10 +26,13 @@ class ClusterView:
     nodes: dict[str, NodeData] = field(default_factory=dict)
     told: dict[str, Generation] = field(default_factory=dict)
     heard_s: float = 0.0
+    complete: bool = False
+    """all nodes of this instance are known"""
 
 
 class Clusters:
-    """All clusters that were heard of. `nodes_version` grows with every change of a node."""
+    """All clusters that were heard of. `nodes_version` grows with every change of a node, `structure_version` when more
+    than the usage of foreign pods changed."""
 
     def __init__(self, instances: Mapping[str, bytes]) -> None:
         """`instances`: cluster -> the instance that argosy.state says speaks for it (changes as the state does)."""
@@ -35,6 +40,7 @@ class Clusters:
         self.api_alive_s: dict[int, float] = {}
         """partition of argosy.clusters -> when an API process was last heard there"""
         self.nodes_version = 0
+        self.structure_version = 0
         self.dropped_updates = 0
         self._instances = instances
 
@@ -55,14 +61,18 @@ class Clusters:
         if not self._is_news(cluster, update):
             self.dropped_updates += 1
             return
+        cluster.complete = cluster.complete and update.instance == cluster.instance
         cluster.instance, cluster.sequence = update.instance, update.sequence
         cluster.heard_s = max(cluster.heard_s, now_s)
         generation = (update.instance, update.generation)
         for node in update.changed:
             cluster.told[node.name] = generation
-            if cluster.nodes.get(node.name) != node:
+            known = cluster.nodes.get(node.name)
+            if known != node:
                 cluster.nodes[node.name] = node
                 self.nodes_version += 1
+                if known is None or replace(known, foreign=node.foreign) != node:
+                    self.structure_version += 1
         for name in update.removed:
             self._remove(cluster, name)
         if update.complete_count is not None:
@@ -81,6 +91,7 @@ class Clusters:
         if named != count:
             # Its beginning was not seen, or an update was lost: the API asks for a new one, so keep what there is.
             return
+        cluster.complete = True
         for name in [name for name, told in cluster.told.items() if told != generation]:
             self._remove(cluster, name)
 
@@ -88,3 +99,4 @@ class Clusters:
         cluster.told.pop(name, None)
         if cluster.nodes.pop(name, None) is not None:
             self.nodes_version += 1
+            self.structure_version += 1

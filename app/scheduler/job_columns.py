@@ -2,7 +2,7 @@
 
 Input: rows by key (b"j" and the job id; the value as it stands in the log, None = deleted). Output: columns by slot. A
 job's row begins with one fixed field behind the frame of 5 bytes, so a batch of rows is read by numpy in one go; only
-rows with the flag `more` are decoded. Slots of jobs that ended are used again.
+rows with the flag `more` are decoded. Slots of jobs that ended are used again. A `Watch` collects what was touched.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from app.domain.commands import RunPosition
 from app.domain.lifecycle import STATE_CODES, JobState
-from app.domain.rows import FLAG_MORE, JOB_HEAD, JOB_HEAD_DTYPE, JobRow
+from app.domain.rows import FLAG_MORE, JOB_HEAD, JOB_HEAD_DTYPE, NO_RUN, JobMore, JobRow
+from app.scheduler.gang_table import GangTable
 from app.scheduler.id_text import id_texts
-from app.scheduler.interning import KeyNumbers, NameNumbers
+from app.scheduler.interning import NONE, KeyNumbers, NameNumbers
 
 HEAD_AT = 5
 HEAD_END = HEAD_AT + JOB_HEAD.size
@@ -22,6 +24,17 @@ QUEUED = STATE_CODES[JobState.QUEUED]
 LEASED = STATE_CODES[JobState.LEASED]
 RUNNING = STATE_CODES[JobState.RUNNING]
 _FIRST_SLOTS = 1024
+_HEAD_COLUMNS = (
+    "state",
+    "attempt",
+    "flags",
+    "priority",
+    "scheduled_at_priority",
+    "submitted_ms",
+    "since_ms",
+    "leased_offset",
+    "leased_ordinal",
+)
 _COLUMNS: tuple[tuple[str, str], ...] = (
     ("state", "u1"),
     ("attempt", "u1"),
@@ -37,9 +50,14 @@ _COLUMNS: tuple[tuple[str, str], ...] = (
     ("cluster", "i4"),
     ("node", "i4"),
     ("shape", "i4"),
+    ("gang", "i4"),
+    ("leased_offset", "i8"),
+    ("leased_ordinal", "i4"),
     ("run_id", "V16"),
     ("text", "S26"),
 )
+
+_NO_RUN = np.frombuffer(NO_RUN, "V16")[0]
 
 DecodeRow = Callable[[bytes], JobRow]
 
@@ -48,12 +66,32 @@ class RowTooShort(ValueError):
     """a job's row is shorter than its fixed field"""
 
 
+class Watch:
+    """Slots whose jobs came, changed or went since they were last taken."""
+
+    def __init__(self) -> None:
+        self.everything = True
+        """nothing is known yet: look at every job"""
+        self._parts: list[npt.NDArray[np.intp]] = []
+
+    def add(self, slots: npt.NDArray[np.intp]) -> None:
+        self._parts.append(slots)
+
+    def take(self) -> npt.NDArray[np.intp]:
+        """The slots, each once; forgets them."""
+        parts, self._parts = self._parts, []
+        self.everything = False
+        return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.intp)
+
+
 class JobColumns:
     """By slot: what scheduling needs of a job. Columns are longer than `count`; only slots where `live` is set count.
 
-    `state`: code of app.domain.lifecycle. `queue`, `pool`, `cluster`, `node`, `shape`: numbers of the tables of the
-    same name (NONE = none). `seen_s`: when this process first saw the current run, on its own monotonic clock.
-    `text`: the id in 26 characters. `avoid`: slot -> names ("cluster/node") of nodes of attempted runs.
+    `state`: code of app.domain.lifecycle. `queue`, `pool`, `cluster`, `node`, `shape`, `gang`: numbers of the tables of
+    those things (NONE = none). `leased_offset`, `leased_ordinal`: position of the current run's LEASED (-1 = none).
+    `seen_s`: when this process first saw the current run, on its own monotonic clock. `text`: the id in 26 characters.
+    `avoid`: slot -> names ("cluster/node") of nodes of attempted runs. `displaced`: slot -> runs that the job's lease
+    displaces. `runs`: run id -> slot of every job that has a run.
     """
 
     state: npt.NDArray[np.uint8]
@@ -70,6 +108,9 @@ class JobColumns:
     cluster: npt.NDArray[np.int32]
     node: npt.NDArray[np.int32]
     shape: npt.NDArray[np.int32]
+    gang: npt.NDArray[np.int32]
+    leased_offset: npt.NDArray[np.int64]
+    leased_ordinal: npt.NDArray[np.int32]
     run_id: npt.NDArray[np.void]
     text: npt.NDArray[np.bytes_]
 
@@ -77,12 +118,16 @@ class JobColumns:
         self.slots: dict[bytes, int] = {}
         self.keys: list[bytes] = []
         self.avoid: dict[int, tuple[str, ...]] = {}
+        self.displaced: dict[int, tuple[RunPosition, ...]] = {}
+        self.runs: dict[bytes, int] = {}
+        self.gangs = GangTable()
         self.queues, self.pools, self.clusters, self.nodes = NameNumbers(), NameNumbers(), NameNumbers(), NameNumbers()
         self.shapes = KeyNumbers()
         self.live: npt.NDArray[np.bool_] = np.zeros(_FIRST_SLOTS, np.bool_)
         for name, kind in _COLUMNS:
             setattr(self, name, np.zeros(_FIRST_SLOTS, kind))
         self._free: list[int] = []
+        self._watches: list[Watch] = []
         self._decode = decode
 
     def __len__(self) -> int:
@@ -92,6 +137,16 @@ class JobColumns:
     def count(self) -> int:
         """Slots that were ever used: the length up to which columns mean anything."""
         return len(self.keys)
+
+    def watch(self) -> Watch:
+        """Collects from now on; `unwatch` when nobody takes any more."""
+        watch = Watch()
+        self._watches.append(watch)
+        return watch
+
+    def unwatch(self, watch: Watch) -> None:
+        """Ends a watch."""
+        self._watches.remove(watch)
 
     def apply(self, rows: Mapping[bytes, bytes | None], now_s: float) -> None:
         """Takes the latest rows of some jobs. Raises RowTooShort, and what decoding raises."""
@@ -111,12 +166,16 @@ class JobColumns:
         return self.keys[slot][1:]
 
     def _remove(self, keys: Sequence[bytes]) -> None:
+        gone = []
         for key in keys:
             slot = self.slots.pop(key, None)
             if slot is not None:
                 self.live[slot] = False
-                self.avoid.pop(slot, None)
+                self._forget_run(slot)
+                self._put_sparse(slot, None)
                 self._free.append(slot)
+                gone.append(slot)
+        self._touched(np.array(gone, np.intp))
 
     def _put(self, keys: Sequence[bytes], values: Sequence[bytes], now_s: float) -> None:
         heads = np.frombuffer(b"".join([value[HEAD_AT:HEAD_END] for value in values]), np.uint8)
@@ -126,12 +185,11 @@ class JobColumns:
         head = heads.view(HEAD)
         slots, new = self._slots_of(keys)
         if new:
-            self._begin(slots[new], [keys[at] for at in new], head["run_id"][new], now_s)
-        other_run = self.run_id[slots] != head["run_id"]
-        self.seen_s[slots[other_run]] = now_s
-        for name in ("state", "attempt", "flags", "priority", "scheduled_at_priority", "submitted_ms", "since_ms"):
+            self._begin(slots[new], [keys[at] for at in new], now_s)
+        self._put_runs(slots, head["run_id"], now_s)
+        had_more = (self.flags[slots] & FLAG_MORE) != 0
+        for name in _HEAD_COLUMNS:
             getattr(self, name)[slots] = head[name]
-        self.run_id[slots] = head["run_id"]
         for name, numbers in (
             ("queue", self.queues),
             ("pool", self.pools),
@@ -140,7 +198,28 @@ class JobColumns:
         ):
             getattr(self, name)[slots] = numbers.numbers(head[f"{name}_hash"].astype(np.uint64))
         self.shape[slots] = self.shapes.numbers(head["shape_hash"])
-        self._put_more(values, slots, head["flags"])
+        self._put_more(values, slots, head["flags"], had_more)
+        self._touched(slots)
+
+    def _touched(self, slots: npt.NDArray[np.intp]) -> None:
+        for watch in self._watches:
+            watch.add(slots)
+
+    def _put_runs(self, slots: npt.NDArray[np.intp], runs: npt.NDArray[np.void], now_s: float) -> None:
+        other = np.flatnonzero(self.run_id[slots] != runs)
+        changed = slots[other]
+        self.seen_s[changed] = now_s
+        for slot in changed.tolist():
+            self._forget_run(slot)
+        self.run_id[slots] = runs
+        has_run = runs[other] != _NO_RUN
+        for slot, run_id in zip(changed[has_run].tolist(), runs[other][has_run].tolist(), strict=True):
+            self.runs[run_id] = slot
+
+    def _forget_run(self, slot: int) -> None:
+        run_id = bytes(self.run_id[slot])
+        if run_id != NO_RUN and self.runs.get(run_id) == slot:
+            del self.runs[run_id]
 
     def _slots_of(self, keys: Sequence[bytes]) -> tuple[npt.NDArray[np.intp], list[int]]:
         """The slot of each key, and which of the keys are new."""
@@ -161,29 +240,47 @@ class JobColumns:
             self._grow(len(self.keys))
         return np.array(slots, np.intp), new
 
-    def _begin(
-        self, slots: npt.NDArray[np.intp], keys: Sequence[bytes], runs: npt.NDArray[np.void], now_s: float
-    ) -> None:
+    def _begin(self, slots: npt.NDArray[np.intp], keys: Sequence[bytes], now_s: float) -> None:
         ids = b"".join([key[1:] for key in keys])
         self.text[slots] = id_texts(ids)
         self.partition[slots] = np.frombuffer(ids, np.uint8).reshape(-1, 16)[:, 6]
         self.live[slots] = True
         self.seen_s[slots] = now_s
-        self.run_id[slots] = runs
+        self.run_id[slots] = _NO_RUN
+        self.gang[slots] = NONE
+        self.flags[slots] = 0
 
-    def _put_more(self, values: Sequence[bytes], slots: npt.NDArray[np.intp], flags: npt.NDArray[np.uint8]) -> None:
+    def _put_more(
+        self,
+        values: Sequence[bytes],
+        slots: npt.NDArray[np.intp],
+        flags: npt.NDArray[np.uint8],
+        had_more: npt.NDArray[np.bool_],
+    ) -> None:
         more = (flags & FLAG_MORE) != 0
-        if self.avoid:
-            for slot in slots[~more].tolist():
-                self.avoid.pop(slot, None)
+        for slot in slots[had_more & ~more].tolist():
+            self._put_sparse(slot, None)
         for at in np.flatnonzero(more).tolist():
-            slot = int(slots[at])
-            row = self._decode(values[at])
-            nodes = row.more.avoid_nodes if row.more is not None else ()
-            if nodes:
-                self.avoid[slot] = nodes
-            else:
-                self.avoid.pop(slot, None)
+            self._put_sparse(int(slots[at]), self._decode(values[at]))
+
+    def _put_sparse(self, slot: int, row: JobRow | None) -> None:
+        """What only few jobs have: nodes to avoid, displaced runs, a gang."""
+        more = (row.more if row is not None else None) or JobMore()
+        if more.avoid_nodes:
+            self.avoid[slot] = more.avoid_nodes
+        else:
+            self.avoid.pop(slot, None)
+        if more.displaced:
+            self.displaced[slot] = more.displaced
+        else:
+            self.displaced.pop(slot, None)
+        number = NONE
+        if row is not None and more.gang is not None:
+            number = self.gangs.join(slot, row.queue, more.gang)
+        before = int(self.gang[slot])
+        if before != number:
+            self.gangs.leave(slot, before)
+            self.gang[slot] = number
 
     def _grow(self, wanted: int) -> None:
         length = max(wanted, 2 * len(self.live))

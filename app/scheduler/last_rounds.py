@@ -1,11 +1,12 @@
 """What the last rounds of a former leader left in the token buckets, from argosy.rounds.
 
-Input: the end of argosy.rounds. Output: pool -> (tokens, when that round started). Pools without a limiter are left
-out.
+Input: the end of argosy.rounds. Output: pool -> what its last round left. Pools without limiters are left out.
 """
 
 import asyncio
 import time
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from app.domain.rounds import RoundRecord
 from app.log.admin import topic_bounds
@@ -18,13 +19,21 @@ RECORDS_BACK = 200
 READ_MAX_S = 5.0
 
 
-async def last_tokens(bootstrap: str) -> dict[str, tuple[float, int]]:
+class LastTokens(NamedTuple):
+    """Tokens of a pool (None = it had no limiter) and of its queues, and when that round started."""
+
+    pool: float | None
+    queues: Mapping[str, float]
+    started_ms: int
+
+
+async def last_tokens(bootstrap: str) -> dict[str, LastTokens]:
     """Reads at most `RECORDS_BACK` records of each partition. Raises LogUnavailable."""
     bounds = await asyncio.to_thread(topic_bounds, bootstrap, ROUNDS)
     start = {partition: max(each.earliest, each.end - RECORDS_BACK) for partition, each in bounds.items()}
     reader = LogReader(bootstrap, ROUNDS, start=start, client_id="argosy-scheduler-rounds")
     await reader.start()
-    found: dict[str, tuple[float, int]] = {}
+    found: dict[str, LastTokens] = {}
     until_s = time.monotonic() + READ_MAX_S
     try:
         while not reader.at_end and time.monotonic() < until_s:
@@ -33,8 +42,10 @@ async def last_tokens(bootstrap: str) -> dict[str, tuple[float, int]]:
                     value = decode(record.value or b"")
                 except LogError:
                     continue
-                if isinstance(value, RoundRecord) and value.limiter_tokens is not None:
-                    found[value.pool] = (value.limiter_tokens, value.started_ms)
+                if not isinstance(value, RoundRecord):
+                    continue
+                if value.limiter_tokens is not None or value.queue_tokens:
+                    found[value.pool] = LastTokens(value.limiter_tokens, value.queue_tokens, value.started_ms)
     finally:
         await reader.stop()
     return found

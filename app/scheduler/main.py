@@ -9,8 +9,10 @@ import asyncio
 import gc
 import logging
 import signal
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 from prometheus_client import CollectorRegistry
 
@@ -23,9 +25,10 @@ from app.scheduler.feed import Feed, FeedTooOld
 from app.scheduler.leader import Leader, SteppedDown
 from app.scheduler.metrics import SchedulerMetrics
 from app.scheduler.options import SchedulerOptions, options_of
-from app.scheduler.publisher import FaultSwitch
+from app.scheduler.publisher import FaultSwitch, FaultSwitches
 from app.scheduler.state import StateUnreadable
 from app.scheduler.takeover import EpochTooLow, take_over
+from app.scheduling.schedule import compile_kernels
 from app.settings import Settings
 from app.streams.exits import Exit, leave
 
@@ -73,12 +76,20 @@ class Scheduler:
         self._options = options
         self._metrics = SchedulerMetrics(CollectorRegistry())
         self._feed = Feed(options, self._metrics)
-        self._fault = FaultSwitch(options.fault_stop_before_send)
+        self._faults = FaultSwitches(
+            FaultSwitch(options.fault_stop_before_send), FaultSwitch(options.fault_stop_before_preempt)
+        )
+        self._compiling: asyncio.Future[None] | None = None
         self._beginning = False
 
     def troubles(self) -> list[str]:
         """Why this process is not ready; empty = ready."""
         return self._feed.troubles() + (["the epoch is being begun"] if self._beginning else [])
+
+    async def _compiled(self) -> None:
+        """Returns when the compiler is done, as a failure too: rounds go on uncompiled."""
+        assert self._compiling is not None
+        await asyncio.shield(self._compiling)
 
     async def run(self) -> None:
         """Stands by and leads, again and again."""
@@ -91,6 +102,7 @@ class Scheduler:
             await self._feed.start()
             stack.push_async_callback(self._feed.stop)
             executor = stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="round"))
+            self._compiling = _compiling()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._feed.run(), name="feed")
                 group.create_task(self._stand_by(executor), name="leadership")
@@ -150,7 +162,9 @@ class Scheduler:
         await producer.start()
         try:
             epoch = await take_over(producer, feed.world.state, options.bootstrap, options.candidate)
-            leader = await Leader.begin(options, feed, epoch, producer, self._metrics, executor, self._fault)
+            leader = await Leader.begin(
+                options, feed, epoch, producer, self._metrics, executor, self._faults, self._compiled
+            )
             self._beginning = False
             self._metrics.leader.set(1)
             self._metrics.epoch.set(epoch.number)
@@ -163,6 +177,31 @@ class Scheduler:
             await leader.run()
         finally:
             await producer.stop()
+
+
+def _compiling() -> "asyncio.Future[None]":
+    """Compiles in a thread that does not keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def work() -> None:
+        _compile()
+        with suppress(RuntimeError):
+            # The loop may be closed by now.
+            loop.call_soon_threadsafe(done.set_result, None)
+
+    threading.Thread(target=work, name="compiler", daemon=True).start()
+    return done
+
+
+def _compile() -> None:
+    began_s = time.monotonic()
+    try:
+        compile_kernels()
+    except Exception:
+        log.exception("the kernels of rounds could not be compiled: rounds go on, and take much longer")
+    else:
+        log.info("the kernels of rounds are compiled after %.1f s", time.monotonic() - began_s)
 
 
 def _find(error: BaseException, kinds: tuple[type[BaseException], ...]) -> BaseException | None:

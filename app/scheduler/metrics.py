@@ -35,6 +35,11 @@ class SchedulerMetrics:
         self.nodes = Gauge("argosy_scheduler_nodes", "Nodes in the last round.", pool, registry=registry)
         self.parked = Gauge("argosy_scheduler_parked", "Jobs kept from the last round.", pool, registry=registry)
         self.placed = Counter("argosy_scheduler_placed", "Leases sent.", pool, registry=registry)
+        self.kinds = Counter(
+            "argosy_scheduler_rounds_by_kind", "Rounds decided, full or cheap.", ("pool", "kind"), registry=registry
+        )
+        self.preempted = Counter("argosy_scheduler_preempted", "Runs that rounds preempted.", pool, registry=registry)
+        self.rejected = Counter("argosy_scheduler_rejected", "Rejections sent.", registry=registry)
         self.expired = Counter("argosy_scheduler_expired", "Expiries sent.", ("kind",), registry=registry)
         self.undecided = Gauge(
             "argosy_scheduler_undecided_commands", "Commands sent and not decided.", registry=registry

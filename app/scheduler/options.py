@@ -16,7 +16,7 @@ CLUSTERS_WINDOW_S = 25 * 60.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerOptions:
     """candidate names the process for people. health_port 0 = any free one. clusters_window_s: so far back node data is
-    read at the start (clusters send a whole generation every 10 min). fault_stop_before_send: see FaultSwitch."""
+    read at the start (clusters send a whole generation every 10 min). fault_stop_before_...: see FaultSwitch."""
 
     bootstrap: str
     partitions: int
@@ -27,6 +27,7 @@ class SchedulerOptions:
     scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
     clusters_window_s: float = CLUSTERS_WINDOW_S
     fault_stop_before_send: bool = False
+    fault_stop_before_preempt: bool = False
 
 
 def options_of(settings: "Settings") -> SchedulerOptions:
@@ -39,4 +40,5 @@ def options_of(settings: "Settings") -> SchedulerOptions:
         delivery_timeout_s=settings.kafka.delivery_timeout_ms / 1000,
         scheduler=settings.scheduler,
         fault_stop_before_send=settings.scheduler.fault_stop_before_send,
+        fault_stop_before_preempt=settings.scheduler.fault_stop_before_preempt,
     )

@@ -20,12 +20,30 @@ from app.settings.scheduler import PoolSettings, SchedulerSettings
 DECISIONS_PER_ROUND_MAX = 20_000
 """Candidates of one round when the settings say nothing: bounds what a round sends and records."""
 _HASH_CHARS = 16
-Fractions = dict[str, dict[str, float]]
+ClassFractions = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fractions:
+    """How rounds share a core. full: of time, for full rounds where cheap ones stand between them. Pauses, in times of
+    what a round took: pause_cheap after a cheap one there, pause_always after a round where every one is full."""
+
+    full: float
+    pause_cheap: float
+    pause_always: float
+
+    @classmethod
+    def of(cls, whole: float, full: float) -> "Fractions":
+        """`whole`: of a core, for all rounds."""
+        cheap = (whole - full) / (1.0 - full)
+        return cls(full=full, pause_cheap=1.0 / cheap - 1.0, pause_always=1.0 / whole - 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolRules:
-    """One pool. class_index: name of a class -> its index in `classes`. config_hash names the settings behind it."""
+    """One pool. class_index: name of a class -> its index in `classes`. config_hash names the settings behind it.
+    lends: other pools may use its nodes.
+    """
 
     settings: PoolSettings
     config: RoundConfig
@@ -34,6 +52,8 @@ class PoolRules:
     node_types: tuple[NodeType, ...]
     unacknowledged_max: int
     config_hash: str
+    lends: bool
+    fractions: Fractions
 
     def resource_names(self) -> set[str]:
         """Resources that every round of the pool has a column for."""
@@ -61,11 +81,11 @@ class PoolRules:
             limiter=limiter,
         )
 
-    def _fractions(self, text: str) -> Fractions:
+    def _fractions(self, text: str) -> ClassFractions:
         if text in ("", "{}"):
             return {}
         try:
-            given = msgspec.json.decode(text, type=Fractions)
+            given = msgspec.json.decode(text, type=ClassFractions)
         except msgspec.MsgspecError:
             return {}
         names = self.resource_names()
@@ -105,6 +125,8 @@ def pool_rules(settings: SchedulerSettings) -> dict[str, PoolRules]:
             node_types=node_types,
             unacknowledged_max=settings.unacknowledged_runs_max,
             config_hash=_hash(common + pool.model_dump_json()),
+            fractions=Fractions.of(settings.cpu_fraction_max, settings.full_rounds_fraction_max),
+            lends=any(name in other.away_pools for other in settings.pools.values()),
         )
         for name, pool in sorted(settings.pools.items())
     }

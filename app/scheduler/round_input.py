@@ -3,12 +3,12 @@
 Input: job columns, stopping runs, nodes, shapes, queues and this leader's assumptions, all as of now. Output:
 `PreparedRound`, copies only, so that the round may be decided in a thread while the columns go on changing.
 
-Room of a node = allocatable - foreign - every run that is not gone: runs of live jobs and assumed leases are jobs
-of the round that run, stopping runs are `held`. A node with a run of unknown shape takes nothing. Jobs with a
-stopping run, of an unknown shape or queue, or of a partition that is closed are not offered.
+Room of a node = allocatable - foreign - every run that is not gone (room.py). A node with a run of unknown shape takes
+nothing. Jobs with a stopping run, of an unknown shape or queue, or of a partition that is closed are not offered.
+A cheap round offers only the jobs that it is given (backlog.py) and does not balance.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -16,21 +16,23 @@ import numpy as np
 import numpy.typing as npt
 
 from app.domain.rows import FLAG_STOPPING
-from app.scheduler.assumptions import Assumed, Assumptions
+from app.scheduler.assumptions import Assumptions
 from app.scheduler.clusters import Clusters
-from app.scheduler.interning import NONE, Int32
-from app.scheduler.job_columns import LEASED, QUEUED, RUNNING
-from app.scheduler.pool_nodes import NodePlace, PoolNodes, pool_nodes
+from app.scheduler.interning import Int32
+from app.scheduler.job_columns import QUEUED
+from app.scheduler.pool_nodes import NodePlace, PoolNodes, pool_nodes, with_usage
 from app.scheduler.pool_rules import PoolRules
+from app.scheduler.room import Placements, Slots, Standing, leaving, placements_of, room_left, standing_of, with_held
+from app.scheduler.round_columns import cluster_columns, gang_columns, job_columns, numbered, queue_columns
 from app.scheduler.shape_columns import ShapeColumns
 from app.scheduler.state import State
-from app.scheduling.jobs import NO_GANG, Jobs
 from app.scheduling.nodes import Nodes
 from app.scheduling.resources import RESOURCES_MAX, Bool, Int64
-from app.scheduling.round import Cluster, Limiter, Queue, Round
+from app.scheduling.round import Cluster, Limiter, Round
 
 UNKNOWN_QUEUE = "?"
-Slots = npt.NDArray[np.intp]
+Free = Int64
+Choose = Callable[[Free, Int64, tuple[str, ...]], Slots]
 
 
 class World(NamedTuple):
@@ -57,30 +59,38 @@ class Moment(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedRound:
-    """A round, and what its indices mean outside of it. attempts: by job of the round, as they were; places: by node.
+    """A round, and what its indices mean outside of it.
 
-    parked: jobs that wait and were not offered, by reason."""
+    slots, attempts, run_ids: by job of the round, as they were (jobs that wait first); places, node_numbers: by node.
+    parked: jobs that wait and were not offered, by reason. cheap: only some of those that wait were offered. free: base
+    units by (number of a node in the job columns, resource), 0 where nothing new may go.
+    """
 
     round: Round
+    slots: Slots
     attempts: npt.NDArray[np.uint8]
+    run_ids: npt.NDArray[np.void]
     places: tuple[NodePlace, ...]
+    node_numbers: Int32
     shape_numbers: tuple[int, ...]
     queued: int
     running: int
     parked: Mapping[str, int]
     unreadable_nodes: tuple[str, ...]
+    cheap: bool
+    free: Free
 
 
-class _Chosen(NamedTuple):
-    """Slots of the jobs of a round: those that wait, then those that run (nodes by position in the round)."""
+class _Base(NamedTuple):
+    """What rounds of either kind begin with. placements: of all pools; standing: runs of this one; nodes: with what
+    only holds room; needs: base units by (number of a shape, resource)."""
 
-    waiting: Slots
-    running: Slots
-    run_node: Int32
-    run_priority: Int32
-    parked: Mapping[str, int]
-    blocked_nodes: Int32
-    """nodes with a run of unknown shape"""
+    known: PoolNodes
+    placements: Placements
+    standing: Standing
+    nodes: Nodes
+    needs: Int64
+    clusters: tuple[Cluster, ...]
 
 
 class PoolInput:
@@ -90,127 +100,217 @@ class PoolInput:
         self.pool = pool
         self._rules, self._world = rules, world
         self._nodes: PoolNodes | None = None
-        self._nodes_version = -1
+        self._versions = (-1, -1)
         self._names: set[str] = set(rules.resource_names())
 
     def prepare(self, moment: Moment) -> PreparedRound:
-        """The round as of now. Raises app.scheduling.errors.RoundError on a bug only."""
-        known = self._pool_nodes()
-        chosen = self._choose(known, moment)
+        """A full round as of now. Raises app.scheduling.errors.RoundError on a bug only."""
         jobs = self._world.state.jobs
-        slots = np.concatenate((chosen.waiting, chosen.running))
-        numbers, of_job = np.unique(jobs.shape[slots], return_inverse=True)
+        count = jobs.count
+        waiting = np.flatnonzero(jobs.live[:count] & (jobs.state[:count] == QUEUED))
+        while True:
+            base = self._base(moment)
+            offered, parked = self._offered(base, moment, waiting)
+            if not self._add_names(jobs.shape[offered]):
+                return self._build(base, moment, offered, parked, cheap=False)
+
+    def prepare_cheap(self, moment: Moment, choose: Choose) -> PreparedRound | None:
+        """A round that offers only the jobs chosen and does not balance; None when it offers nothing, or when only a
+        full round can tell. choose: room that is free and needs of shapes, as of now, to slots in ascending order."""
+        jobs = self._world.state.jobs
+        base = self._base(moment)
+        chosen = choose(self._free(base), base.needs, base.known.resources.names)
+        if not len(chosen):
+            return None
+        offered, parked = self._offered(base, moment, chosen)
+        if not len(offered) or self._add_names(jobs.shape[offered]):
+            return None
+        return self._build(base, moment, offered, parked, cheap=True)
+
+    def offers(self) -> Bool:
+        """bool by number of a shape: known, and may be offered here."""
+        return self._allowed(self.nodes())
+
+    def check_round(self, slots: Slots) -> Round:
+        """A round that asks whether the jobs in these slots (ascending, of `offers` and known queues) would fit the
+        empty pool."""
+        state = self._world.state
+        self.nodes()
+        self._add_names(state.jobs.shape[slots])
+        known = self.nodes()
+        moment = Moment(Assumptions(), frozenset(), frozenset(), None, {})
+        placements = placements_of(state.jobs, moment.assumptions)
+        nobody = Standing(
+            slots=slots[:0],
+            node=np.zeros(0, np.int32),
+            priority=np.zeros(0, np.int32),
+            tenant=np.zeros(0, np.bool_),
+            held=[],
+            blocked=frozenset(),
+        )
+        base = _Base(
+            known=known,
+            placements=placements,
+            standing=nobody,
+            nodes=known.nodes,
+            needs=self._world.shapes.needs(known.resources),
+            clusters=cluster_columns(known, self._rules, placements, ()),
+        )
+        round_ = self._build(base, moment, slots, {}, cheap=False).round
+        return replace(round_, config=replace(round_.config, submit_check=True))
+
+    def nodes(self) -> PoolNodes:
+        """The nodes of the pool as of now."""
+        world = self._world
+        versions = (world.clusters.nodes_version, world.clusters.structure_version)
+        if self._nodes is not None and versions != self._versions and versions[1] == self._versions[1]:
+            self._nodes = with_usage(self._nodes, world.clusters)
+        elif versions != self._versions:
+            self._nodes = None
+        if self._nodes is None:
+            jobs = world.state.jobs
+            away_pools = self._rules.settings.away_pools
+            self._nodes = pool_nodes(world.clusters, self.pool, self._names, jobs.nodes, jobs.clusters, away_pools)
+        self._versions = versions
+        return self._nodes
+
+    def _base(self, moment: Moment) -> _Base:
+        state, shapes, known = self._world.state, self._world.shapes, self.nodes()
+        jobs = state.jobs
+        placements = placements_of(jobs, moment.assumptions)
+        standing = standing_of(
+            placements,
+            known,
+            jobs,
+            shapes,
+            leaving(jobs, moment.assumptions),
+            state.stopping.values(),
+            jobs.pools.learn(self.pool),
+            lends=self._rules.lends,
+        )
+        if self._add_names(jobs.shape[standing.slots]):
+            return self._base(moment)
+        needs = shapes.needs(known.resources)
+        return _Base(
+            known=known,
+            placements=placements,
+            standing=standing,
+            nodes=with_held(known, standing, needs, jobs.shape),
+            needs=needs,
+            clusters=cluster_columns(known, self._rules, placements, moment.idle),
+        )
+
+    def _free(self, base: _Base) -> Free:
+        """What is free for new jobs, by number of a node in the job columns; nothing where they may not go."""
+        jobs = self._world.state.jobs
+        left = room_left(base.nodes, base.standing, base.needs, jobs.shape)
+        closed = np.array([each.cordoned or each.unacknowledged >= each.unacknowledged_limit for each in base.clusters])
+        left[base.nodes.unschedulable | (closed[base.nodes.cluster] if len(closed) else False)] = 0
+        free: Free = np.zeros((len(jobs.nodes), left.shape[1]), np.int64)
+        free[base.known.numbers] = np.maximum(left, 0)
+        return free
+
+    def _build(
+        self, base: _Base, moment: Moment, offered: Slots, parked: Mapping[str, int], *, cheap: bool
+    ) -> PreparedRound:
+        state, known, standing = self._world.state, base.known, base.standing
+        jobs, rules = state.jobs, self._rules
+        slots = np.concatenate((offered, standing.slots))
+        numbers, of_job = numbered(jobs.shape[slots], len(jobs.shapes))
         shape_numbers = tuple(numbers.tolist())
-        if self._add_names(shape_numbers):
-            return self.prepare(moment)
-        shapes, unknown_classes = self._world.shapes.columns(shape_numbers, known.resources, self._rules.class_index)
-        queue_index, queues = self._queues(moment)
-        names = (UNKNOWN_QUEUE, *unknown_classes)
+        shapes, unknown_classes = self._world.shapes.columns(shape_numbers, known.resources, rules.class_index)
         # Unknown classes are counted from -1 on: move them behind the name for unknown queues.
         of_class = shapes.priority_class
         shapes = replace(shapes, priority_class=np.where(of_class < 0, of_class - 1, of_class))
+        queues = queue_columns(state, rules, standing, moment.queue_limiters)
+        gangs, gang = gang_columns(jobs, slots)
         round_ = Round(
             pool=self.pool,
-            config=self._rules.config,
+            config=replace(rules.config, fair_share_preemption=False) if cheap else rules.config,
             resources=known.resources,
-            floating=self._rules.floating(known.resources),
-            clusters=self._cluster_columns(known, moment),
+            floating=rules.floating(known.resources),
+            clusters=base.clusters,
             limiter=moment.limiter,
-            classes=self._rules.classes,
-            node_types=self._rules.node_types,
-            pools=(),
-            nodes=self._held(known, chosen),
-            queues=queues,
+            classes=rules.classes,
+            node_types=rules.node_types,
+            pools=known.pools,
+            nodes=base.nodes,
+            queues=queues.queues,
             shapes=shapes,
-            gangs=(),
-            jobs=self._jobs(known, chosen, slots, of_job.astype(np.int32), queue_index),
-            unknown=names,
+            gangs=gangs,
+            jobs=job_columns(jobs, known, offered, standing, of_job, gang, queues),
+            unknown=(UNKNOWN_QUEUE, *unknown_classes),
         )
         round_.check()
         return PreparedRound(
             round=round_,
+            slots=slots,
             attempts=jobs.attempt[slots],
+            run_ids=jobs.run_id[slots],
             places=known.places,
+            node_numbers=known.numbers,
             shape_numbers=shape_numbers,
-            queued=len(chosen.waiting),
-            running=len(chosen.running),
-            parked=chosen.parked,
+            queued=len(offered),
+            running=len(standing.slots),
+            parked=parked,
             unreadable_nodes=known.unreadable,
+            cheap=cheap,
+            free=self._free(base),
         )
 
-    def _pool_nodes(self) -> PoolNodes:
-        world = self._world
-        if self._nodes is None or self._nodes_version != world.clusters.nodes_version:
-            jobs = world.state.jobs
-            self._nodes = pool_nodes(world.clusters, self.pool, self._names, jobs.nodes, jobs.clusters)
-            self._nodes_version = world.clusters.nodes_version
-        return self._nodes
-
-    def _add_names(self, shape_numbers: tuple[int, ...]) -> bool:
-        """Makes columns for resources that only jobs speak of; True when the nodes must be laid out anew."""
+    def _add_names(self, shapes: Int32) -> bool:
+        """Makes columns for resources that only jobs speak of; True when the nodes were laid out anew. shapes: numbers
+        of known shapes."""
         assert self._nodes is not None
         have = self._nodes.resources.columns
-        wanted = {name for number in shape_numbers for name in self._world.shapes.requests(number)}
+        if not self._world.shapes.resource_names.difference(have):
+            return False
+        used = numbered(shapes, len(self._world.state.jobs.shapes))[0]
+        wanted = {name for number in used.tolist() for name in self._world.shapes.requests(number)}
         missing = wanted.difference(have)
         if not missing:
             return False
         self._names |= missing
         self._nodes = None
+        self.nodes()
         return True
 
-    def _choose(self, known: PoolNodes, moment: Moment) -> _Chosen:
-        jobs, shapes = self._world.state.jobs, self._world.shapes
-        count = jobs.count
-        live, state = jobs.live[:count], jobs.state[:count]
-        positions = known.positions(len(jobs.nodes))
-        shape_known, allowed = shapes.known(), self._allowed(known)
-        assumed_slots, assumed = self._assumed(moment.assumptions)
-        waits = live & (state == QUEUED)
-        waits[assumed_slots] = False
-        offered = waits & allowed[jobs.shape[:count]]
-        parked = {"unknown shape": int((waits & ~shape_known[jobs.shape[:count]]).sum())}
-        stopping = offered & ((jobs.flags[:count] & FLAG_STOPPING) != 0)
-        parked["a run is stopping"] = int(stopping.sum())
-        offered &= ~stopping
+    def _offered(self, base: _Base, moment: Moment, waiting: Slots) -> tuple[Slots, Mapping[str, int]]:
+        """Those of the slots whose jobs are offered, and how many others wait, by what keeps them back."""
+        jobs = self._world.state.jobs
+        slots = waiting[jobs.live[waiting] & (jobs.state[waiting] == QUEUED)]
+        parked: dict[str, int] = {}
+        for reason, keeps_back in self._hindrances(base.known, moment, base.placements):
+            mask = keeps_back(slots)
+            number = int(mask.sum())
+            if number:
+                slots = slots[~mask]
+                if reason:
+                    parked[reason] = number
+        return slots, parked
+
+    def _hindrances(
+        self, known: PoolNodes, moment: Moment, placements: Placements
+    ) -> list[tuple[str, Callable[[Slots], Bool]]]:
+        """What keeps a job from being offered, with the name under which it is counted ("" = not at all)."""
+        jobs = self._world.state.jobs
+        shape_known, allowed, has_queue = self._world.shapes.known(), self._allowed(known), self._has_queue()
+        found: list[tuple[str, Callable[[Slots], Bool]]] = []
+        decided = set(placements.assumed.tolist())
+        if moment.assumptions.ending_runs:
+            rejected = (jobs.slot(each) for each in moment.assumptions.ending_runs)
+            decided.update(slot for slot in rejected if slot is not None)
+        if decided:
+            assumed = np.array(sorted(decided), np.intp)
+            found.append(("", lambda slots: np.isin(slots, assumed)))
+        found.append(("unknown shape", lambda slots: ~shape_known[jobs.shape[slots]]))
+        found.append(("", lambda slots: ~allowed[jobs.shape[slots]]))
+        found.append(("a run is stopping", lambda slots: (jobs.flags[slots] & FLAG_STOPPING) != 0))
         if moment.closed:
-            closed = offered & np.isin(jobs.partition[:count], list(moment.closed))
-            parked["partition does not answer"] = int(closed.sum())
-            offered &= ~closed
-        without_queue = offered & ~self._has_queue()[jobs.queue[:count]]
-        parked["unknown queue"] = int(without_queue.sum())
-        offered &= ~without_queue
-        active = np.flatnonzero(live & (state > QUEUED) & (state <= RUNNING))
-        node = np.concatenate((positions[jobs.node[active]], positions[[each.node for each in assumed]]))
-        running = np.concatenate((active, assumed_slots))
-        priority = np.concatenate(
-            (
-                jobs.scheduled_at_priority[active],
-                np.array([each.scheduled_at_priority for each in assumed], np.int32),
-            )
-        )
-        here = node != NONE
-        shaped = shape_known[jobs.shape[running]]
-        return _Chosen(
-            waiting=np.flatnonzero(offered),
-            running=running[here & shaped],
-            run_node=node[here & shaped],
-            run_priority=priority[here & shaped].astype(np.int32),
-            parked={reason: number for reason, number in parked.items() if number},
-            blocked_nodes=node[here & ~shaped],
-        )
-
-    def _assumed(self, assumptions: Assumptions) -> tuple[Slots, list[Assumed]]:
-        """Assumed leases of jobs that the state still shows as queued: theirs is the room, whatever the state says.
-
-        Where the state shows a run already, only the position is behind; the run itself counts.
-        """
-        jobs, slots, found = self._world.state.jobs, [], []
-        for key, assumed in assumptions.jobs.items():
-            slot = jobs.slots.get(key)
-            if slot is not None and jobs.state[slot] == QUEUED:
-                slots.append(slot)
-                found.append(assumed)
-        return np.array(slots, np.intp), found
+            closed = list(moment.closed)
+            found.append(("partition does not answer", lambda slots: np.isin(jobs.partition[slots], closed)))
+        found.append(("unknown queue", lambda slots: ~has_queue[jobs.queue[slots]]))
+        return found
 
     def _allowed(self, known: PoolNodes) -> Bool:
         """bool by number of a shape: may be offered here. Too many resources would make the round too wide."""
@@ -230,93 +330,3 @@ class PoolInput:
         known[[state.jobs.queues.find(name) for name in state.queues]] = True
         known[-1] = False
         return known
-
-    def _queues(self, moment: Moment) -> tuple[Int32, tuple[Queue, ...]]:
-        """Queues by name, and by number of the job columns their index in the round (-1 = unknown)."""
-        state = self._world.state
-        index = np.full(len(state.jobs.queues) + 1, NONE, np.int32)
-        queues: list[Queue] = []
-        for name, row in sorted(state.queues.items()):
-            index[state.jobs.queues.find(name)] = len(queues)
-            queues.append(self._rules.queue(row, moment.queue_limiters.get(name)))
-        return index, tuple(queues)
-
-    def _cluster_columns(self, known: PoolNodes, moment: Moment) -> tuple[Cluster, ...]:
-        jobs = self._world.state.jobs
-        count = jobs.count
-        unreported = jobs.cluster[:count][jobs.live[:count] & (jobs.state[:count] == LEASED)]
-        _, assumed = self._assumed(moment.assumptions)
-        both = np.concatenate((unreported, np.array([each.cluster for each in assumed], np.int32)))
-        by_cluster = np.bincount(both[both >= 0], minlength=len(jobs.clusters))
-        return tuple(
-            Cluster(
-                name=name,
-                cordoned=name in moment.idle,
-                unacknowledged=int(by_cluster[number]),
-                unacknowledged_limit=self._rules.unacknowledged_max,
-            )
-            for name, number in zip(known.clusters, known.cluster_numbers.tolist(), strict=True)
-        )
-
-    def _held(self, known: PoolNodes, chosen: _Chosen) -> Nodes:
-        """The nodes with what stopping runs hold on top of foreign pods."""
-        nodes, shapes = known.nodes, self._world.shapes
-        blocked = set(chosen.blocked_nodes.tolist())
-        added: list[tuple[int, int]] = []
-        positions = known.positions(len(self._world.state.jobs.nodes))
-        for run in self._world.state.stopping.values():
-            node = int(positions[run.node])
-            if node == NONE:
-                continue
-            if shapes.known()[run.shape]:
-                added.append((node, run.shape))
-            else:
-                blocked.add(node)
-        if added:
-            held: Int64 = nodes.held.copy()
-            for node, shape in added:
-                for name, amount in shapes.requests(shape).items():
-                    column = known.resources.columns.get(name)
-                    if column is not None:
-                        held[node, column] += amount
-            nodes = replace(nodes, held=held)
-        if blocked:
-            unschedulable = nodes.unschedulable.copy()
-            unschedulable[sorted(blocked)] = True
-            nodes = replace(nodes, unschedulable=unschedulable)
-        return nodes
-
-    def _jobs(self, known: PoolNodes, chosen: _Chosen, slots: Slots, shape: Int32, queue_index: Int32) -> Jobs:
-        jobs, waiting = self._world.state.jobs, len(chosen.waiting)
-        running = np.zeros(len(slots), np.bool_)
-        running[waiting:] = True
-        avoid_job, avoid_node = self._avoid(known, chosen.waiting)
-        return Jobs(
-            id=jobs.text[slots],
-            queue=queue_index[jobs.queue[slots]],
-            shape=shape,
-            priority=jobs.priority[slots].astype(np.int64),
-            submitted=jobs.submitted_ms[slots],
-            gang=np.full(len(slots), NO_GANG, np.int32),
-            running=running,
-            run_node=np.concatenate((np.full(waiting, NONE, np.int32), chosen.run_node)),
-            run_started=jobs.since_ms[slots],
-            run_priority=np.concatenate((np.zeros(waiting, np.int32), chosen.run_priority)),
-            avoid_job=avoid_job,
-            avoid_node=avoid_node,
-        )
-
-    def _avoid(self, known: PoolNodes, waiting: Slots) -> tuple[Int32, Int32]:
-        """Pairs of (index of a waiting job, node of an earlier attempt)."""
-        jobs = self._world.state.jobs
-        slots = np.array([slot for slot in jobs.avoid if jobs.state[slot] == QUEUED], np.intp)
-        at = np.searchsorted(waiting, slots)
-        positions, pairs = known.positions(len(jobs.nodes)), []
-        for index, slot in zip(at.tolist(), slots.tolist(), strict=True):
-            if index < len(waiting) and waiting[index] == slot:
-                for name in jobs.avoid[slot]:
-                    node = int(positions[jobs.nodes.find(name)])
-                    if node != NONE:
-                        pairs.append((index, node))
-        columns = np.array(pairs, np.int32).reshape(-1, 2)
-        return columns[:, 0].copy(), columns[:, 1].copy()

@@ -1,38 +1,26 @@
-"""What a round decided, as leases by partition and as the record in argosy.rounds.
+"""The record of a round in argosy.rounds.
 
-Input: a prepared round, its decisions, ids and times from the shell. Output: leases that are still true of the
-state, and a `RoundRecord` of bounded size: blocked jobs are counted by queue, shape and reason.
+Input: a prepared round, its decisions, the commands that follow from them, times from the shell. Output: a
+`RoundRecord` of bounded size: blocked jobs are counted by queue, shape and reason.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from app.domain.commands import Lease
-from app.domain.ids import parse_id, partition_of_job
+from app.domain.ids import parse_id
 from app.domain.rounds import Blocked, Offset, Placed, QueueShare, ReasonCount, RoundRecord
 from app.pods.quantity import format_amount
 from app.pods.shape import encode_shape, shape_hash
-from app.scheduler.job_columns import QUEUED, JobColumns
+from app.scheduler.round_commands import RoundCommands
 from app.scheduler.round_input import PreparedRound
-from app.scheduling.decisions import NO_JOB, Decisions, Explanation, Method, Reason
+from app.scheduling.decisions import NO_JOB, Decisions, Explanation, Reason
 from app.scheduling.round import Round
 
 BLOCKED_MAX = 1_000
 """entries of `blocked` and of `quarantined` in one record: those with the most jobs"""
 PARKED = "parked: "
-
-NewRunId = Callable[[], bytes]
-
-
-class PlacedLease(NamedTuple):
-    """A lease and how its round came to it."""
-
-    lease: Lease
-    queue: str
-    method: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,40 +36,22 @@ class RoundHeader:
     config_hash: str
     timings_us: dict[str, int]
 
-
-def leases_of(
-    prepared: PreparedRound, decisions: Decisions, jobs: JobColumns, new_run_id: NewRunId
-) -> dict[int, list[PlacedLease]]:
-    """Leases by partition. Jobs that changed while the round was decided are left out: theirs would be refused."""
-    round_, placed = prepared.round, decisions.scheduled
-    leases: dict[int, list[PlacedLease]] = {}
-    for job, node, priority, method in zip(
-        placed.job.tolist(), placed.node.tolist(), placed.priority.tolist(), placed.method.tolist(), strict=True
-    ):
-        job_id, attempt = parse_id(round_.jobs.name(job)), int(prepared.attempts[job])
-        slot = jobs.slot(job_id)
-        if slot is None or jobs.state[slot] != QUEUED or jobs.attempt[slot] != attempt:
-            continue
-        place = prepared.places[node]
-        lease = Lease(
-            job_id=job_id,
-            run_id=new_run_id(),
-            attempt=attempt,
-            cluster=place.cluster,
-            node=place.node,
-            pool=round_.pool,
-            scheduled_at_priority=priority,
-        )
-        queue = round_.queues[int(round_.jobs.queue[job])].name
-        leases.setdefault(partition_of_job(job_id), []).append(PlacedLease(lease, queue, Method(method).text))
-    return leases
+    def with_timings(self, timings_us: dict[str, int]) -> "RoundHeader":
+        """The same with timings."""
+        return replace(self, timings_us=timings_us)
 
 
 def record_of(
-    header: RoundHeader, prepared: PreparedRound, decisions: Decisions, leases: Iterable[PlacedLease], shares: bool
+    header: RoundHeader,
+    prepared: PreparedRound,
+    decisions: Decisions,
+    commands: RoundCommands,
+    shares: tuple[QueueShare, ...],
+    waiting: int | None = None,
 ) -> RoundRecord:
-    """The record. `shares`: whether the shares of queues are written (they are when they changed)."""
+    """The record. `shares`: of the queues, when they changed. `waiting`: jobs that waited, if not all were offered."""
     round_ = prepared.round
+    leases = (each for some in commands.leases.values() for each in some)
     return RoundRecord(
         round_id=header.round_id,
         pool=round_.pool,
@@ -93,7 +63,7 @@ def record_of(
         config_hash=header.config_hash,
         limiter_tokens=decisions.tokens,
         nodes=len(round_.nodes),
-        queued=prepared.queued,
+        queued=prepared.queued if waiting is None or not prepared.cheap else waiting,
         running=prepared.running,
         considered=decisions.considered,
         placed=tuple(
@@ -108,11 +78,16 @@ def record_of(
             )
             for each in leases
         ),
-        preempted=(),
+        preempted=commands.preempted,
         blocked=_blocked(round_, decisions),
         quarantined=_quarantined(prepared, decisions),
-        shares=queue_shares(round_, decisions) if shares else (),
+        shares=shares,
         timings_us=header.timings_us,
+        queue_tokens={
+            queue.name: tokens
+            for queue, tokens in zip(round_.queues, decisions.shares.tokens.tolist(), strict=True)
+            if queue.limiter is not None
+        },
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from app.domain.clusters import LeadershipRecord
-from app.domain.commands import BeginEpoch, ExpireRuns, LeaseJobs, Settings
+from app.domain.commands import BeginEpoch, ExpireRuns, LeaseJobs, PreemptRuns, RejectJobs, Settings
 from app.log.admin import topic_bounds
 from app.log.codec import decode, encode
 from app.log.errors import LogUnavailable, Undecodable, UnknownSchema
@@ -123,9 +123,15 @@ def _assume(record: Record, state: State, assumptions: Assumptions) -> int:
         leases = assumed_of(command.leases, state.jobs)
         assumptions.acknowledged(assumptions.lease(partition, leases, now_s), record.offset)
         return len(leases)
+    ended: list[bytes] | None = None
     if isinstance(command, ExpireRuns):
-        runs = [each.run_id or each.job_id for each in command.expiries]
-        assumptions.acknowledged(assumptions.expire(partition, runs, now_s), record.offset)
+        ended = [each.run_id or each.job_id for each in command.expiries]
+    elif isinstance(command, PreemptRuns):
+        ended = [each.run_id for each in command.preemptions]
+    elif isinstance(command, RejectJobs):
+        ended = [each.job_id for each in command.rejections]
+    if ended is not None:
+        assumptions.acknowledged(assumptions.end(partition, ended, now_s), record.offset)
     elif isinstance(command, Settings):
         assumptions.acknowledged(assumptions.command(partition, now_s), record.offset)
     return 0
@@ -134,6 +140,8 @@ def _assume(record: Record, state: State, assumptions: Assumptions) -> int:
 _FRAMES = (
     encode(LeaseJobs(epoch=0, round_id=bytes(16), leases=()))[:5],
     encode(ExpireRuns(epoch=0, expiries=()))[:5],
+    encode(PreemptRuns(epoch=0, preemptions=()))[:5],
+    encode(RejectJobs(epoch=0, rejections=()))[:5],
     encode(Settings(epoch=0, version=0, max_attempts=1, client_id_retention_ms=0))[:5],
 )
 """how the records begin that are looked for: submissions are not decoded"""

@@ -23,6 +23,12 @@ class DevSettings(Section):
     """Processes."""
     schedulers: int = Field(default=2, ge=1, le=8)
     """Processes: one leads, the others stand by."""
+    kube: bool = False
+    """Also start a real Kubernetes API server with nodes played by kwok, as cluster `kube_cluster` (needs Go once)."""
+    kube_cluster: Name = "kube"
+    """Its name as a cluster of Argosy. A cluster of this name with a kubeconfig is used instead."""
+    kube_nodes: int = Field(default=50, ge=1, le=5_000)
+    """Its nodes, of 32 cores and 256Gi each."""
     ready_timeout_s: float = Field(default=120.0, gt=0.0, le=3_600.0)
     """A process that is not ready by then ends the start."""
     stop_timeout_s: float = Field(default=15.0, gt=0.0, le=600.0)

@@ -59,6 +59,8 @@ class PoolSettings(Section):
     """Of each queue in the pool; null = no limit."""
     floating_resources: Mapping[str, Quantity] = {}
     """Resources of the pool that lie on no node (licences, say)."""
+    away_pools: tuple[Name, ...] = ()
+    """Pools whose nodes its jobs may use too, where theirs do not suffice; jobs of those pools preempt them first."""
 
 
 class AwaySettings(Section):
@@ -90,6 +92,15 @@ class NodeTypeSettings(Section):
     """Tolerated by jobs that go there as strangers."""
 
 
+class SubmitCheckSettings(Section):
+    """Jobs and gangs that would fit on no empty pool."""
+
+    enabled: bool = True
+    """Whether they are rejected."""
+    grace_s: float = Field(default=60.0, ge=0.0, le=30 * 24 * HOUR_S)
+    """So long every known cluster must have been heard, with all of its nodes, and nothing fitted."""
+
+
 class SchedulerSettings(Section):
     """The leader logs what deciding needs of this as a `Settings` command, so a change takes effect at its restart."""
 
@@ -97,6 +108,9 @@ class SchedulerSettings(Section):
     """Rounds of one pool begin at most this often."""
     cpu_fraction_max: float = Field(default=0.5, gt=0.0, le=1.0)
     """Of a core, spent on rounds."""
+    full_rounds_fraction_max: float = Field(default=0.2, gt=0.0, lt=1.0)
+    """Of a core, spent on full rounds of a pool whose full rounds take long; cheap rounds, which only look at what came
+    and may go since the round before, have the rest of cpu_fraction_max."""
     leader_session_timeout_s: float = Field(default=6.0, ge=1.0, le=300.0)
     """A leader that is silent this long is replaced."""
     pools: Mapping[Name, PoolSettings] = Field(default={"default": PoolSettings()}, min_length=1, max_length=1_000)
@@ -128,11 +142,14 @@ class SchedulerSettings(Section):
     """Attempted runs of a job whose leases are returned."""
     client_id_retention_ms: int = Field(default=7 * DAY_MS, ge=60_000, le=365 * DAY_MS)
     """How long, in log time, a repeated client id or request id gets the first answer."""
-    submit_check: bool = True
-    """Whether a job that would fit on no empty pool is rejected."""
+    submit_check: SubmitCheckSettings = SubmitCheckSettings()
+    """Jobs that fit nowhere."""
     fault_stop_before_send: bool = False
     """For fault tests: a leader stops itself (SIGSTOP) once, after deciding its first leases and before sending
     them."""
+    fault_stop_before_preempt: bool = False
+    """For fault tests: a leader stops itself once, after its first lease that displaces runs was applied and before
+    sending their preemption."""
 
     @model_validator(mode="after")
     def _names_agree(self) -> "SchedulerSettings":
@@ -142,6 +159,12 @@ class SchedulerSettings(Section):
             for away in priority_class.away:
                 if away.node_type not in self.node_types:
                     raise ValueError(f"priority_classes.{name}.away: {away.node_type!r} is not a key of node_types")
+        for name, pool in self.pools.items():
+            for other in pool.away_pools:
+                if other == name or other not in self.pools:
+                    raise ValueError(f"pools.{name}.away_pools: {other!r} is not another key of pools")
+        if self.full_rounds_fraction_max >= self.cpu_fraction_max:
+            raise ValueError("full_rounds_fraction_max must be below cpu_fraction_max")
         if self.cluster_silent_idle_s > self.cluster_silent_expire_s:
             raise ValueError("cluster_silent_idle_s must not be above cluster_silent_expire_s")
         return self

@@ -6,12 +6,17 @@ One process after the other does it.
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.definitions import definitions
+from app.db.engine import connect
+from app.db.errors import translated
 from app.views.view import WEEK_MS, View, Weekly, week_of
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 WEEKS_AHEAD = 2
 
@@ -32,6 +37,8 @@ WHERE p.relname = :parent
 async def install(url: str, views: Sequence[View], *, indexes: bool = True) -> None:
     """Creates a view that is not there yet, all of it or nothing; its first version is in force at once. What is there
     is not touched: definitions take locks that would make its readers wait. Raises Unavailable, DatabaseError."""
+    if await _are_installed(url, views):
+        return
     async with definitions(url) as connection:
         for view in views:
             key = {"view": view.name, "version": view.version}
@@ -43,6 +50,16 @@ async def install(url: str, views: Sequence[View], *, indexes: bool = True) -> N
             values = {"view": view.name, "version": view.version, "app": view.app_name, "topic": view.topic}
             if (await connection.execute(text(REGISTER), values)).scalar_one():
                 await _show(connection, view)
+
+
+async def _are_installed(url: str, views: Sequence[View]) -> bool:
+    with translated():
+        connection = await connect(url, name="argosy-install")
+        try:
+            found = await connection.fetch("SELECT view, version FROM view_registry")
+        finally:
+            await connection.close()
+    return {(view.name, view.version) for view in views} <= {(row["view"], row["version"]) for row in found}
 
 
 async def index(url: str, views: Sequence[View]) -> None:
@@ -89,18 +106,18 @@ def partition_name(parent: str, week_ms: int) -> str:
     return f"{parent}_{datetime.fromtimestamp(week_ms // 1000, UTC):%Y%m%d}"
 
 
-async def _show(connection: AsyncConnection, view: View) -> None:
+async def _show(connection: "AsyncConnection", view: View) -> None:
     for table in view.tables:
         await connection.execute(
             text(f"CREATE OR REPLACE VIEW {view.stable_name(table.name)} AS SELECT * FROM {table.name}")
         )
 
 
-async def _partitions(connection: AsyncConnection, weekly: Weekly) -> list[str]:
+async def _partitions(connection: "AsyncConnection", weekly: Weekly) -> list[str]:
     return list((await connection.execute(text(PARTITIONS), {"parent": weekly.parent})).scalars())
 
 
-async def _create_week(connection: AsyncConnection, weekly: Weekly, name: str, week_ms: int) -> None:
+async def _create_week(connection: "AsyncConnection", weekly: Weekly, name: str, week_ms: int) -> None:
     begin, end = (datetime.fromtimestamp(at // 1000, UTC).isoformat() for at in (week_ms, week_ms + WEEK_MS))
     # Attaching, unlike CREATE ... PARTITION OF, does not stop the readers of the other partitions.
     await connection.execute(
@@ -113,6 +130,6 @@ async def _create_week(connection: AsyncConnection, weekly: Weekly, name: str, w
     )
 
 
-async def _index(connection: AsyncConnection, weekly: Weekly, name: str) -> None:
+async def _index(connection: "AsyncConnection", weekly: Weekly, name: str) -> None:
     for statement in weekly.indexes:
         await connection.exec_driver_sql(statement.format(table=name))

@@ -233,6 +233,7 @@ def _new_job(at: _Command, key: JobSetKey, event: Event, data: JobData) -> Row:
         "preemptible": data.preemptible,
         **NO_RUN,
         "client_id": data.client_id,
+        "gang": data.gang.gang_id if data.gang is not None else None,
         "labels": data.labels,
         "annotations": sorted(f"{name}={value}" for name, value in data.annotations.items()),
         "reason": None,

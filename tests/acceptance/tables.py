@@ -28,8 +28,8 @@ _RUN_NAMES = " ".join(
 JOBS = f"""
 SELECT job_id, spec_id, t.last_transition, position, memory, storage, n_queue.name AS queue, s.incarnation,
   s.name AS job_set, n_owner.name AS owner, n_namespace.name AS namespace, n_class.name AS class, priority, cpu, gpus,
-  deadline_s, state, attempt, preemptible, {_RUN}, client_id, labels, tsvector_to_array(annotations) AS annotations,
-  reason, requestor
+  deadline_s, state, attempt, preemptible, {_RUN}, client_id, gang, labels, reason, requestor,
+  tsvector_to_array(annotations) AS annotations
 FROM history_jobs t JOIN history_job_sets s ON s.id = t.job_set_id
   LEFT JOIN history_names n_queue ON n_queue.id = t.queue_id LEFT JOIN history_names n_owner ON n_owner.id = t.owner_id
   LEFT JOIN history_names n_namespace ON n_namespace.id = t.namespace_id

@@ -8,7 +8,6 @@ bytes that are no command, and a command that makes deciding raise.
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
@@ -35,13 +34,14 @@ from app.domain.commands import (
     Spec,
     SubmitJobs,
 )
-from app.domain.decide import Decision, decide
+from app.domain.decide import decide
 from app.domain.ids import call_prefix, job_id, ulid
-from app.domain.lifecycle import EventKind, JobState
-from app.domain.memory import MemoryState
+from app.domain.lifecycle import JobState
 from app.domain.routing import partition_of_name
 from app.domain.state import Overlay
 from app.log.codec import encode
+from tests.faults import load_gangs
+from tests.faults.load_parts import Part, note
 
 POISON_JOB_SET = "poison"
 """a submit to this job set makes the deciding of fault tests raise"""
@@ -50,36 +50,6 @@ QUEUES_PER_PARTITION = 2
 FIRST_MS = 1_790_000_000_000
 CHIEF = Principal(user="chief", verbs=("create_queue", "submit_any_jobs", "cancel_any_jobs"))
 STRANGER = Principal(user="stranger")
-
-
-@dataclass(slots=True)
-class Run:
-    """What the load knows of a live job."""
-
-    queue: str
-    job_set: str
-    attempt: int = 0
-    state: JobState = JobState.QUEUED
-    run_id: bytes = b""
-    cluster: str = ""
-
-
-@dataclass(slots=True)
-class Part:
-    """One partition as the load sees it."""
-
-    number: int
-    queues: list[str]
-    state: MemoryState = field(default_factory=MemoryState)
-    offset: int = -1
-    epoch: int = -1
-    version: int = 0
-    instances: dict[str, bytes] = field(default_factory=dict)
-    jobs: dict[bytes, Run] = field(default_factory=dict)
-    stopping: dict[bytes, tuple[bytes, str, int]] = field(default_factory=dict)
-    """run id -> job id, cluster, attempt"""
-    calls: list[SubmitJobs] = field(default_factory=list)
-    opening: list[Command] = field(default_factory=list)
 
 
 class Load:
@@ -100,6 +70,8 @@ class Load:
             (22, self._lease),
             (28, self._report),
             (2, self._expire),
+            (3, self._preempt),
+            (2, self._reject),
             (2, self._epoch),
             (2, self._settings),
             (2, self._instance),
@@ -141,7 +113,7 @@ class Load:
             decision = decide(overlay, command, part.number, part.offset, self._clock_ms)
             overlay.keep()
             part.state.commit(overlay, part.offset, self._clock_ms)
-            _note(part, decision)
+            note(part, decision)
         return encode(command)
 
     def _opening(self, part: Part) -> list[Command]:
@@ -168,6 +140,9 @@ class Load:
         shape = ShapeRef(
             shape_hash=some.randbytes(16), cpu_milli=1000, memory_bytes=1 << 30, storage_bytes=0, gpus=some.randrange(2)
         )
+        gang = load_gangs.a_gang(some) if count <= self._jobs_max and some.random() < 0.3 else None
+        if gang is not None and some.random() < 0.8:
+            count = max(1, min(count, gang.cardinality))
         jobs = tuple(
             JobItem(
                 job_id=job_id(prefix, index),
@@ -176,6 +151,7 @@ class Load:
                 namespace="default",
                 priority=some.randrange(100),
                 priority_class="default",
+                gang=gang,
                 preemptible=some.random() < 0.5,
                 deadline_s=0,
                 client_id=f"client-{some.randrange(2_000)}" if some.random() < 0.3 else None,
@@ -226,7 +202,7 @@ class Load:
     def _lease(self, part: Part) -> Command:
         some = self._random
         queued = [job for job in self._some_jobs(part, 20) if part.jobs[job].state is JobState.QUEUED]
-        leases = tuple(
+        leases = [
             Lease(
                 job_id=job,
                 run_id=self._ulid(),
@@ -236,10 +212,11 @@ class Load:
                 pool="default",
                 scheduled_at_priority=some.randrange(100),
             )
-            for job in queued
-        )
+            for job in load_gangs.whole_gangs(some, part, queued)
+        ]
         epoch = part.epoch - (some.random() < 0.05)
-        return LeaseJobs(epoch=epoch, round_id=some.randbytes(16), leases=leases)
+        displacing = tuple(load_gangs.with_displaced(some, part, lease) for lease in leases)
+        return LeaseJobs(epoch=epoch, round_id=some.randbytes(16), leases=displacing)
 
     def _report(self, part: Part) -> Command:
         reports = []
@@ -283,6 +260,12 @@ class Load:
         )
         return ExpireRuns(epoch=part.epoch, expiries=expiries)
 
+    def _preempt(self, part: Part) -> Command:
+        return load_gangs.preempt(self._random, part, self._some_jobs(part, 8))
+
+    def _reject(self, part: Part) -> Command:
+        return load_gangs.reject(self._random, part, self._some_jobs(part, 4))
+
     def _epoch(self, part: Part) -> Command:
         epoch = part.epoch + self._random.choice((-1, 1, 2))
         part.epoch = max(epoch, part.epoch)
@@ -310,26 +293,6 @@ class Load:
 
     def _ulid(self) -> bytes:
         return ulid(self._clock_ms, self._random.getrandbits(80))
-
-
-def _note(part: Part, decision: Decision) -> None:
-    for job_set, event in decision.events:
-        if event.kind is EventKind.SUBMITTED:
-            part.jobs[event.job_id] = Run(job_set.queue, job_set.job_set)
-        elif event.terminal:
-            part.jobs.pop(event.job_id)
-        else:
-            run = part.jobs[event.job_id]
-            run.state, run.attempt = event.after, event.attempt
-            if event.after is JobState.QUEUED:
-                run.run_id = b""
-            elif event.run_id is not None:
-                run.run_id, run.cluster = event.run_id, event.cluster or ""
-    for stop in decision.stops:
-        if stop.gone:
-            part.stopping.pop(stop.run_id, None)
-        else:
-            part.stopping[stop.run_id] = (stop.job_id, stop.cluster, stop.attempt)
 
 
 def _queues_of(partition: int, partitions: int) -> list[str]:

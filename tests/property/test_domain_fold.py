@@ -3,21 +3,22 @@ survive recovery."""
 
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 import pytest
 
-from app.domain.apply import apply
+from app.domain.apply import apply, head_of
 from app.domain.changes import Change
-from app.domain.commands import Command
-from app.domain.decide import decide
-from app.domain.events import Event, EventsRecord
-from app.domain.lifecycle import ENDED, TRANSITIONS, JobState
+from app.domain.commands import Command, LeaseJobs
+from app.domain.decide import Decision, decide
+from app.domain.events import Event, EventsRecord, StopReason
+from app.domain.lifecycle import ENDED, STATES, TRANSITIONS, JobState
 from app.domain.memory import MemoryState
 from app.domain.records import records_of
-from app.domain.rows import POSITION_KEY
-from app.domain.state import Overlay
+from app.domain.rows import POSITION_KEY, JobGang, JobRow
+from app.domain.state import GangKey, Overlay
 from app.log.codec import Undecodable, decode, decode_events, encode, encode_events
 from tests.faults.load import POISON_JOB_SET, Load
 
@@ -200,6 +201,89 @@ def test_a_stopping_run_holds_its_row_until_its_last_word(seed: int) -> None:
                     assert stop.run_id not in stopping
                     stopping.add(stop.run_id)
         assert {key[1:] for key in result.state.rows if key[:1] == b"r"} == stopping
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_live_members_of_a_generation_wait_together_or_run_together(seed: int) -> None:
+    """And the index of gangs says what the rows say, and no generation has more members than its gang."""
+    started = restarted = 0
+    for partition, commands in by_partition(commands_of(seed)).items():
+        state = MemoryState()
+        for offset, command in enumerate(commands):
+            overlay = Overlay(state)
+            decision = decide(overlay, command, partition, offset, log_time_ms(offset))
+            overlay.keep()
+            touched = set(overlay.moved_gangs)
+            state.commit(overlay, offset, log_time_ms(offset))
+            members = members_of(state)
+            for gang in touched | {key for key, _ in members}:
+                sizes = {generation: len(rows) for (key, generation), rows in members.items() if key == gang}
+                assert state.gang_sizes(gang) == sizes
+            for rows in members.values():
+                assert len({STATES[head_of(row).state] is JobState.QUEUED for row in rows}) == 1
+                assert len({gang_of(row) for row in rows}) == 1
+                assert len(rows) <= gang_of(rows[0]).cardinality
+            leased = [gang_of(row).gang_id for row in leased_members(state, decision)]
+            started += len(set(leased))
+            restarted += any(stop.reason is StopReason.RESTARTED for stop in decision.stops)
+    assert started > 10
+    assert restarted > 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_leases_of_a_gang_are_accepted_for_all_members_or_for_none(seed: int) -> None:
+    whole = refused = 0
+    for partition, commands in by_partition(commands_of(seed)).items():
+        state = MemoryState()
+        for offset, command in enumerate(commands):
+            before = {job_id: (row.incarnation, gang_of(row)) for job_id, row in member_rows(state)}
+            overlay = Overlay(state)
+            decision = decide(overlay, command, partition, offset, log_time_ms(offset))
+            overlay.keep()
+            state.commit(overlay, offset, log_time_ms(offset))
+            if not isinstance(command, LeaseJobs):
+                continue
+            asked = Counter(before[lease.job_id] for lease in command.leases if lease.job_id in before)
+            given = Counter(before[lease.job_id] for lease in decision.leases if lease.job_id in before)
+            for gang in asked:
+                assert given[gang] in (0, gang[1].cardinality)
+                whole += given[gang] > 0
+                refused += given[gang] == 0
+    assert whole > 10
+    assert refused > 0
+
+
+def by_partition(commands: list[tuple[int, Command]]) -> dict[int, list[Command]]:
+    return {partition: [command for at, command in commands if at == partition] for partition in range(PARTITIONS)}
+
+
+def member_rows(state: MemoryState) -> list[tuple[bytes, JobRow]]:
+    """Live members of gangs: job id, row."""
+    return [
+        (key[1:], row)
+        for key, row in state.rows.items()
+        if isinstance(row, JobRow) and row.more is not None and row.more.gang is not None
+    ]
+
+
+def members_of(state: MemoryState) -> dict[tuple[GangKey, int], list[JobRow]]:
+    """Gang and generation -> rows of its live members."""
+    found: dict[tuple[GangKey, int], list[JobRow]] = {}
+    for _, row in member_rows(state):
+        gang = gang_of(row)
+        found.setdefault((GangKey(row.incarnation, gang.gang_id), gang.generation), []).append(row)
+    return found
+
+
+def gang_of(row: JobRow) -> JobGang:
+    assert row.more is not None
+    assert row.more.gang is not None
+    return row.more.gang
+
+
+def leased_members(state: MemoryState, decision: Decision) -> list[JobRow]:
+    leased = {lease.job_id for lease in decision.leases}
+    return [row for job_id, row in member_rows(state) if job_id in leased]
 
 
 def events_of(records: list[EventsRecord]) -> list[Event]:

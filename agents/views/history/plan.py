@@ -164,7 +164,7 @@ class _Planner:
             job.preemptible,
             *_NO_RUN,
             job.client_id,
-            None,
+            job.gang.gang_id if job.gang is not None else None,
             job.labels,
             annotations,
             extra,
@@ -304,7 +304,7 @@ def _annotations(job: JobData) -> tuple[list[bytes], str | None]:
         kept = [len(lexeme) <= LEXEME_BYTES_MAX and b"\0" not in lexeme for lexeme in lexemes]
         long = {key: value for (key, value), short in zip(job.annotations.items(), kept, strict=True) if not short}
         lexemes = [lexeme for lexeme, short in zip(lexemes, kept, strict=True) if short]
-    if not (long or job.services or job.ingresses or job.external_uri or job.pools):
+    if not (long or job.services or job.ingresses or job.external_uri or job.pools or job.gang):
         return lexemes, None
     extra = Extra(
         services=job.services,
@@ -312,6 +312,7 @@ def _annotations(job: JobData) -> tuple[list[bytes], str | None]:
         external_uri=job.external_uri,
         pools=job.pools,
         annotations=long,
+        gang=job.gang,
     )
     return lexemes, msgspec.json.encode(extra).decode()
 

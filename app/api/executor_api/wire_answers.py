@@ -13,6 +13,7 @@ from msgspec import Raw
 from app.api.executor_api.instances import passed
 from app.db.queries.leases import FullPage, LeaseRecord, StopRecord, SyncPage
 from app.db.queries.reached import Reached
+from app.domain.commands import Gang
 from app.domain.ids import format_id
 from app.domain.positions import Vector
 from app.executor import protocol
@@ -101,7 +102,12 @@ def _lease(record: LeaseRecord, specs: Mapping[bytes, bytes]) -> protocol.Lease:
         ingresses=_list(job.ingresses),
         preemptible=job.preemptible,
         deadline_seconds=job.deadline_s,
+        gang=_gang(job.gang) if job.gang is not None else None,
     )
+
+
+def _gang(gang: Gang) -> protocol.LeaseGang:
+    return protocol.LeaseGang(id=gang.gang_id, cardinality=gang.cardinality, uniformity_label=gang.uniformity_label)
 
 
 def _list(text: str) -> tuple[Raw, ...]:

@@ -50,7 +50,8 @@ class QueueInput(TypedInput, frozen=True, kw_only=True):
 
 
 class GangInput(TypedInput, frozen=True, kw_only=True):
-    """Jobs that are placed all or none. Not built yet: a job that has one is refused."""
+    """Jobs of a queue that are placed all or none, on nodes with the same value of uniformityLabel. failFast: a member
+    whose run is returned or lost fails; else the whole gang starts again together."""
 
     id: str
     cardinality: Int32

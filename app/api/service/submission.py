@@ -2,7 +2,7 @@
 once.
 
 Inputs: SubmitJobsInput, the principal, the ids' prefix. Output: `Submission`. Nothing is written here.
-Rules: features.md SUB1–SUB7, VAL1–VAL9, DEF1–DEF5.
+Rules: features.md SUB1–SUB7, VAL1–VAL10, DEF1–DEF5.
 """
 
 import asyncio
@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.api.errors import Fault, invalid
+from app.api.job_policy import JobPolicy
+from app.api.service.gangs import faults_of_gangs, gang_ids_of, gang_of_job
 from app.api.service.inputs import NULL, JobInput, SubmitJobsInput
 from app.api.service.names import (
     NUL,
@@ -21,10 +23,9 @@ from app.api.service.names import (
     queue_name_fault,
 )
 from app.api.service.pod_cache import KnownPod, PodCache
-from app.domain.commands import JobItem, Principal, ShapeRef, Spec, SubmitJobs
+from app.domain.commands import Gang, JobItem, Principal, ShapeRef, Spec, SubmitJobs
 from app.domain.ids import format_id, job_id
 from app.domain.limits import CLIENT_ID_CHARS_MAX, JOBS_PER_CALL_MAX, PRIORITY_MAX, REQUEST_ID_CHARS_MAX
-from app.pods.gangs import ANNOTATION_CARDINALITY, ANNOTATION_ID, ANNOTATION_UNIFORMITY_LABEL
 from app.pods.labels import validate_annotations, validate_labels, with_job_id
 from app.pods.limits import EXTERNAL_URI_CHARS_MAX
 from app.pods.names import DNS_LABEL_SYNTAX, is_dns_label
@@ -33,7 +34,6 @@ from app.pods.violation import Rule, Violation, member, shown
 ANNOTATION_EXTERNAL_URI = "armadaproject.io/externalJobUri"
 FAULTS_MAX = 1_000
 """named in one answer"""
-_GANG_ANNOTATIONS = (ANNOTATION_ID, ANNOTATION_CARDINALITY, ANNOTATION_UNIFORMITY_LABEL)
 _NOT_BUILT = "is not built yet"
 _SLICE_S = 0.005
 """Other requests get their turn after this."""
@@ -52,21 +52,34 @@ class Submission:
     refused: dict[int, Fault] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Checked:
+    """A job of the call with which nothing is wrong by itself."""
+
+    index: int
+    job: JobInput
+    pools: tuple[str, ...]
+    pod: KnownPod
+    gang: Gang | None
+
+
 class SubmissionBuilder:
-    """Builds one submission. prefix: the 14 bytes that the ids of this call's jobs share; pools: those that exist."""
+    """Builds one submission. prefix: the 14 bytes that the ids of this call's jobs share; policy: what the installation
+    allows."""
 
     def __init__(
-        self, call: SubmitJobsInput, principal: Principal, prefix: bytes, cache: PodCache, pools: frozenset[str]
+        self, call: SubmitJobsInput, principal: Principal, prefix: bytes, cache: PodCache, policy: JobPolicy
     ) -> None:
         self._call = call
         self._principal = principal
         self._prefix = prefix
         self._cache = cache
-        self._pools = pools
+        self._policy = policy
         self._specs: dict[bytes, tuple[int, Spec]] = {}
         self._shape_refs: dict[bytes, tuple[int, ShapeRef]] = {}
         self._shared: dict[tuple[int, str | None, tuple[str, ...]], tuple[KnownPod | None, list[Violation]]] = {}
         self._made = Submission()
+        self._broken_gangs: set[str] = set()
 
     async def build(self) -> Submission:
         """Takes turns with other requests every few milliseconds. Raises nothing for bad input."""
@@ -74,19 +87,21 @@ class SubmissionBuilder:
         made.faults += _call_faults(call)
         if made.faults:
             return made
-        jobs: list[JobItem] = []
+        checked: list[_Checked] = []
         turn_ends_s = time.monotonic() + _SLICE_S
         for index, job in enumerate(call.jobs):
-            item, faults = self._item(index, len(jobs), job)
-            if item is None:
-                made.refused[index] = faults[0]
-                made.faults += faults[: FAULTS_MAX - len(made.faults)]
+            good, faults = self._check(index, job)
+            if good is None:
+                self._refuse(index, faults)
+                self._broken_gangs.update(gang_ids_of(job))
             else:
-                jobs.append(item)
-                made.indexes.append(index)
+                checked.append(good)
             if time.monotonic() > turn_ends_s:
                 await asyncio.sleep(0)
                 turn_ends_s = time.monotonic() + _SLICE_S
+        checked = self._without_broken_gangs(checked)
+        jobs = [self._item(place, each) for place, each in enumerate(checked)]
+        made.indexes = [each.index for each in checked]
         if jobs and (not made.refused or call.all_or_nothing is False):
             made.command = SubmitJobs(
                 principal=self._principal,
@@ -100,19 +115,39 @@ class SubmissionBuilder:
             )
         return made
 
-    def _item(self, index: int, place: int, job: JobInput) -> tuple[JobItem | None, list[Fault]]:
+    def _refuse(self, index: int, faults: list[Fault]) -> None:
+        self._made.refused[index] = faults[0]
+        self._made.faults += faults[: FAULTS_MAX - len(self._made.faults)]
+
+    def _check(self, index: int, job: JobInput) -> tuple[_Checked | None, list[Fault]]:
         path = f"jobs[{index}]"
         violations = _job_violations(job, path)
+        gang, gang_violations = gang_of_job(job, path, self._policy.limits.gang_uniformity_label_default)
         pools, pool_violations = self._named_pools(job, path)
         pod, pod_violations = self._pod(job, path, pools)
+        violations += gang_violations
         violations += pool_violations
         violations += pod_violations
         if violations or pod is None:
             return None, [fault_of(violation, index=index) for violation in violations]
+        return _Checked(index=index, job=job, pools=pools, pod=pod, gang=gang), []
+
+    def _without_broken_gangs(self, checked: list[_Checked]) -> list[_Checked]:
+        """The jobs that stay when the members of gangs have been compared."""
+        members = {each.index: (each.gang, each.pod.priority_class) for each in checked if each.gang is not None}
+        if not members:
+            return checked
+        faults = faults_of_gangs(members, self._broken_gangs)
+        for index, some in sorted(faults.items()):
+            self._refuse(index, some)
+        return [each for each in checked if each.index not in faults]
+
+    def _item(self, place: int, checked: _Checked) -> JobItem:
+        job, pod = checked.job, checked.pod
         self._made.shapes[pod.shape.shape_hash] = pod.encoded_shape
         own_id = job_id(self._prefix, place)
         annotations: dict[str, str] = job.annotations or {}
-        item = JobItem(
+        return JobItem(
             job_id=own_id,
             spec=self._specs.setdefault(pod.spec.spec_id, (len(self._specs), pod.spec))[0],
             shape=self._shape_refs.setdefault(pod.shape.shape_hash, (len(self._shape_refs), pod.shape))[0],
@@ -125,21 +160,22 @@ class SubmissionBuilder:
             labels=_named(job.labels or {}, own_id),
             annotations=_named(annotations, own_id),
             external_uri=job.external_uri or annotations.get(ANNOTATION_EXTERNAL_URI),
-            pools=pools,
+            pools=checked.pools,
+            gang=checked.gang,
         )
-        return item, []
 
     def _named_pools(self, job: JobInput, path: str) -> tuple[tuple[str, ...], list[Violation]]:
         if not job.pools:
             return (), []
+        known = self._policy.pools
         unknown = [
             Violation(
                 rule=Rule.REFERENCE,
                 path=f"{path}.pools[{place}]",
-                message=f"there is no pool {shown(pool)!r}; there are {', '.join(sorted(self._pools))}",
+                message=f"there is no pool {shown(pool)!r}; there are {', '.join(sorted(known))}",
             )
             for place, pool in enumerate(job.pools[:JOBS_PER_CALL_MAX])
-            if pool not in self._pools
+            if pool not in known
         ]
         return tuple(sorted(set(job.pools))), unknown
 
@@ -203,7 +239,7 @@ def _job_violations(job: JobInput, path: str) -> list[Violation]:
         refuse("namespace", f"{shown(job.namespace)!r} is not a namespace: {DNS_LABEL_SYNTAX}")
     if job.external_uri is not None and (len(job.external_uri) > EXTERNAL_URI_CHARS_MAX or NUL in job.external_uri):
         refuse("externalUri", f"must have at most {EXTERNAL_URI_CHARS_MAX} characters, none of them U+0000")
-    for name, given in (("gang", job.gang), ("services", job.services), ("ingresses", job.ingresses)):
+    for name, given in (("services", job.services), ("ingresses", job.ingresses)):
         if given:
             refuse(name, _NOT_BUILT, Rule.UNSUPPORTED)
     if job.labels is not None:
@@ -219,8 +255,6 @@ def _annotation_violations(annotations: dict[str, Any], path: str) -> list[Viola
     """What annotations of a meaning of their own may not say."""
     found = []
     for key, value in annotations.items():
-        if key in _GANG_ANNOTATIONS:
-            found.append(Violation(rule=Rule.UNSUPPORTED, path=member(path, key), message=f"a gang {_NOT_BUILT}"))
         if isinstance(value, str) and NUL in value:
             message = "must not contain the character U+0000"
             found.append(Violation(rule=Rule.LABEL, path=member(path, key), message=message))

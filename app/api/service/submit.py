@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from app.api.command_log import CommandLog, CommandTooLarge
 from app.api.errors import Fault, invalid
+from app.api.job_policy import JobPolicy
 from app.api.service.inputs import SubmitJobsInput
 from app.api.service.pod_cache import PodCache
 from app.api.service.submission import Submission, SubmissionBuilder
@@ -51,21 +52,21 @@ class SubmitService:
         log: CommandLog,
         waiting: Waiting,
         cache: PodCache,
-        pools: frozenset[str],
+        policy: JobPolicy,
         *,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._log = log
         self._waiting = waiting
         self._cache = cache
-        self._pools = pools
+        self._policy = policy
         self._now_ms = now_ms
 
     async def submit(self, call: SubmitJobsInput, principal: Principal, wait_for: WaitFor) -> SubmitAnswer:
         """Validates, writes and waits. With dryRun nothing is written."""
         partition = partition_of_name(call.queue, self._log.partitions)
         prefix = call_prefix(self._now_ms(), partition, secrets.randbits(_RANDOM_BITS))
-        made = await SubmissionBuilder(call, principal, prefix, self._cache, self._pools).build()
+        made = await SubmissionBuilder(call, principal, prefix, self._cache, self._policy).build()
         if made.command is None:
             return _nothing_written(call, made)
         try:

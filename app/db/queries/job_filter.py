@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from app.db import names
 from app.db.engine import Connection
+from app.db.errors import TooMuchMatched
 from app.domain.ids import ulid
 from app.domain.lifecycle import STATE_CODES, JobState
 
@@ -141,7 +142,7 @@ class Conditions:
 
 
 async def conditions(connection: Connection, wanted: JobFilter) -> Conditions | None:
-    """The conditions of a filter; None when nothing can match it."""
+    """The conditions of a filter; None when nothing can match it. Raises TooMuchMatched."""
     where = Conditions()
     queue_ids = [names.name_id(names.QUEUE, queue) for queue in wanted.queues]
     if wanted.job_set is not None:
@@ -178,7 +179,9 @@ async def _add_names(connection: Connection, where: Conditions, wanted: JobFilte
         if text is None:
             continue
         values = None if text.any_of is None else list(text.any_of)
-        rows = await connection.fetch(MATCHING_NAMES, kind, values, _pattern(text), NAMES_MATCHED_MAX)
+        rows = await connection.fetch(MATCHING_NAMES, kind, values, _pattern(text), NAMES_MATCHED_MAX + 1)
+        if len(rows) > NAMES_MATCHED_MAX:
+            raise TooMuchMatched(f"filter: more than {NAMES_MATCHED_MAX:,} names of kind {kind} match; narrow it")
         numbers = [row["id"] for row in rows]
         if not numbers:
             return False
@@ -257,7 +260,10 @@ def after_key(where: Conditions, order: JobOrder, page: PageRequest) -> None:
 
 async def _matching_sets(connection: Connection, queue_ids: list[int] | None, wanted: TextFilter) -> list[int]:
     names_wanted = None if wanted.any_of is None else list(wanted.any_of)
-    rows = await connection.fetch(MATCHING_SETS, queue_ids, names_wanted, _pattern(wanted), JOB_SETS_MATCHED_MAX)
+    rows = await connection.fetch(MATCHING_SETS, queue_ids, names_wanted, _pattern(wanted), JOB_SETS_MATCHED_MAX + 1)
+    if len(rows) > JOB_SETS_MATCHED_MAX:
+        message = f"filter.jobSet: more than {JOB_SETS_MATCHED_MAX:,} job sets match; name a queue or more of the set"
+        raise TooMuchMatched(message)
     return [row["id"] for row in rows]
 
 

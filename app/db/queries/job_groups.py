@@ -61,7 +61,7 @@ LIMIT {limit} OFFSET {offset}
 """
 # The newest jobs that match, grouped by state as well; the largest group first.
 SAMPLED = """
-SELECT {keys}, state, count(*) AS jobs, min(job_id) AS first_job, max(last_transition) AS last_transition
+SELECT {keys}, state, count(*) AS jobs, max(last_transition) AS last_transition
 FROM (SELECT * FROM history_jobs WHERE {where} ORDER BY job_id DESC LIMIT {sample}) AS j
 GROUP BY {places}, state
 """
@@ -97,11 +97,14 @@ async def job_groups(
     if not 1 <= limit <= GROUPS_MAX:
         raise ValueError(f"a page has 1 to {GROUPS_MAX} groups, {limit} were asked for")
     plain = JobFilter(queues=wanted.queues, job_set=wanted.job_set)
-    counted = wanted == plain and set(by) in ({"queue"}, {"jobSet"}, {"queue", "jobSet"})
+    is_plain = wanted == plain
+    counted = is_plain and set(by) in ({"queue"}, {"jobSet"}, {"queue", "jobSet"})
     async with database.snapshot() as connection:
         where = await conditions(connection, wanted)
         if where is None:
             return GroupPage(groups=(), more=False, complete=True)
+        if is_plain and list(by) == [GroupBy.STATE]:
+            return await _by_state(connection, where)
         if counted:
             return await _counted(connection, database.names, where, by, limit, offset, active)
         return await _sampled(connection, database.names, where, by, limit, offset, active)
@@ -133,6 +136,19 @@ async def _counted(
         for row in rows[:limit]
     )
     return GroupPage(groups=groups, more=len(rows) > limit, complete=True)
+
+
+async def _by_state(connection: Connection, where: Any) -> GroupPage:
+    sums = ", ".join(f"sum({column}) AS {column}" for column in COUNT_COLUMNS)
+    statement = f"SELECT {sums} FROM history_job_sets WHERE {where.sql.replace('job_set_id', 'id')}"
+    row = await connection.fetchrow(statement, *where.arguments)
+    counts = {state: int(row[column] or 0) for state, column in zip(STATES, COUNT_COLUMNS, strict=True)} if row else {}
+    groups = tuple(
+        Group(values=(state.value,), counts={state: number}, last_transition_ms=None, first_submitted_ms=None)
+        for state, number in counts.items()
+        if number
+    )
+    return GroupPage(groups=groups, more=False, complete=True)
 
 
 async def _sampled(

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from app.db.engine import Connection
 from app.db.names import Names
+from app.domain.commands import Gang
 from app.domain.ids import time_ms_of
 from app.domain.lifecycle import ENDED, STATE_CODES, STATES, JobState
 from app.domain.positions import Position
@@ -43,13 +44,15 @@ JOB_SETS = "SELECT id, name, incarnation FROM history_job_sets WHERE id = ANY($1
 
 
 class Extra(Struct, frozen=True, omit_defaults=True):
-    """What few jobs have, as JSON in one column. annotations: those too long for the index."""
+    """What few jobs have, as JSON in one column. annotations: those too long for the index; gang: of the gang that the
+    column of this name names."""
 
     services: str = ""
     ingresses: str = ""
     external_uri: str | None = None
     pools: tuple[str, ...] = ()
     annotations: dict[str, str] = {}
+    gang: Gang | None = None
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):
@@ -106,7 +109,7 @@ class JobRecord(Struct, frozen=True, kw_only=True):
     ingresses: str
     external_uri: str | None
     pools: tuple[str, ...]
-    gang: str | None
+    gang: Gang | None
     spec_id: bytes
     cpu_milli: int
     memory_bytes: int
@@ -173,7 +176,7 @@ def _record(row: Record, names: dict[int, str], job_set: Record) -> JobRecord:
         ingresses=extra.ingresses,
         external_uri=extra.external_uri,
         pools=extra.pools,
-        gang=row["gang"],
+        gang=extra.gang,
         spec_id=row["spec_id"],
         cpu_milli=row["cpu"],
         memory_bytes=row["memory"],

@@ -13,7 +13,7 @@ from pathlib import Path
 from app.executor.fake_cluster.faults import CreateFault, FakeFaults
 from app.executor.fake_cluster.journal import Journal, JournalError
 from app.executor.fake_cluster.pods import FakePod
-from app.executor.fake_cluster.records import CreatedLine, DeletedLine, NodeLine
+from app.executor.fake_cluster.records import CreatedLine, DeletedLine, MarkedLine, NodeLine
 from app.executor.fake_cluster.rooms import Admission, Rooms
 from app.executor.fake_cluster.script import FOREVER_MS, PodScript, read_script
 from app.executor.fake_cluster.spec import FakeClusterSpec
@@ -70,7 +70,7 @@ class FakeCluster:
 
     async def open(self) -> Changes:
         """Reads the journal; gives every pod and node. Raises JournalError."""
-        alive, deleted = self._journal.open()
+        alive, deleted, marks = self._journal.open()
         self._latest_ms = self._journal.latest_ms
         now_ms = self._now_ms()
         self._journal.append(
@@ -78,7 +78,7 @@ class FakeCluster:
         )
         system = [self._system_pod(node, amounts) for node, amounts in self._spec.system_usage()]
         for line in alive:
-            pod = FakePod.of(line, deleted.get(line.uid))
+            pod = FakePod.of(line, deleted.get(line.uid), marks.get(line.uid, ""))
             self._keep(pod)
             end_ms = pod.room_until_ms()
             if not line.refused and (end_ms is None or end_ms > now_ms):
@@ -133,6 +133,27 @@ class FakeCluster:
             raise ClusterUnavailableError(str(error)) from error
         pod.deleted = line
         self._touch(pod, self._now_ms())
+
+    async def mark_pod(self, namespace: str, name: str, uid: str, mark: str) -> None:
+        """Writes the last word of a run on its pod, and holds it."""
+        pod = self._pods.get(uid)
+        if pod is not None and pod.deleted is None:
+            self._hold(pod, mark)
+
+    async def release_pod(self, namespace: str, name: str, uid: str) -> None:
+        """Holds a pod no longer."""
+        pod = self._pods.get(uid)
+        if pod is not None and pod.mark:
+            self._hold(pod, "")
+
+    def _hold(self, pod: FakePod, mark: str) -> None:
+        now_ms = self._now_ms()
+        try:
+            self._journal.append([MarkedLine(at=now_ms, uid=pod.line.uid, mark=mark)])
+        except JournalError as error:
+            raise ClusterUnavailableError(str(error)) from error
+        pod.mark = mark
+        self._touch(pod, now_ms)
 
     async def read_pod(self, namespace: str | None, name: str) -> Pod | None:
         """The pod of that name as it is now."""

@@ -18,6 +18,7 @@ from app.executor.fake_cluster.records import (
     CreatedLine,
     DeletedLine,
     JournalLine,
+    MarkedLine,
     NodeLine,
     PodLife,
     life_of,
@@ -52,8 +53,9 @@ class Journal:
         self._sync: asyncio.Task[None] | None = None
         self.latest_ms = 0
 
-    def open(self) -> tuple[list[CreatedLine], dict[str, DeletedLine]]:
-        """Locks the directory, compacts the journal and reads it: pods that may still exist, deletions by uid.
+    def open(self) -> tuple[list[CreatedLine], dict[str, DeletedLine], dict[str, str]]:
+        """Locks the directory, compacts the journal and reads it: pods that may still exist, deletions and marks by
+        uid.
 
         Raises JournalInUseError, JournalError."""
         try:
@@ -64,12 +66,13 @@ class Journal:
             raise JournalInUseError(f"{self._directory} is in use: another executor runs this fake cluster") from None
         except OSError as error:
             raise JournalError(f"{self._directory}: {error.strerror}") from None
-        created, deleted, _, self.latest_ms = _read_open_pods(self._directory / JOURNAL)
+        created, deleted, marks, _, self.latest_ms = _read_open_pods(self._directory / JOURNAL)
         now_ms = max(self._now_ms(), self.latest_ms)
         _compact(self._directory, now_ms)
         self._file = (self._directory / JOURNAL).open("ab")
-        alive = [line for line in created.values() if not _is_over(line, deleted, now_ms)]
-        return alive, {line.uid: deleted[line.uid] for line in alive if line.uid in deleted}
+        alive = [line for line in created.values() if not _is_over(line, deleted, marks, now_ms)]
+        deletions = {line.uid: deleted[line.uid] for line in alive if line.uid in deleted}
+        return alive, deletions, {line.uid: marks[line.uid].mark for line in alive if line.uid in marks}
 
     def append(self, lines: Sequence[JournalLine]) -> None:
         """Writes lines. Raises JournalError when the disk refuses; they are then not to be acted on."""
@@ -126,9 +129,12 @@ def read_lines(path: Path) -> Iterator[JournalLine]:
                 raise JournalError(f"{path}, line {number}: {error}") from None
 
 
-def _read_open_pods(path: Path) -> tuple[dict[str, CreatedLine], dict[str, DeletedLine], dict[str, NodeLine], int]:
+def _read_open_pods(
+    path: Path,
+) -> tuple[dict[str, CreatedLine], dict[str, DeletedLine], dict[str, MarkedLine], dict[str, NodeLine], int]:
     created: dict[str, CreatedLine] = {}
     deleted: dict[str, DeletedLine] = {}
+    marks: dict[str, MarkedLine] = {}
     nodes: dict[str, NodeLine] = {}
     latest_ms = 0
     for line in read_lines(path):
@@ -137,17 +143,19 @@ def _read_open_pods(path: Path) -> tuple[dict[str, CreatedLine], dict[str, Delet
                 created[line.uid] = line
             case DeletedLine():
                 deleted[line.uid] = line
+            case MarkedLine():
+                marks[line.uid] = line
             case NodeLine():
                 nodes[line.name] = line
             case PodLife():
                 continue
         latest_ms = max(latest_ms, line.at)
-    return created, deleted, nodes, latest_ms
+    return created, deleted, marks, nodes, latest_ms
 
 
-def _is_over(line: CreatedLine, deleted: dict[str, DeletedLine], now_ms: int) -> bool:
-    deletion = deleted.get(line.uid)
-    return deletion is not None and deletion.gone <= now_ms
+def _is_over(line: CreatedLine, deleted: dict[str, DeletedLine], marks: dict[str, MarkedLine], now_ms: int) -> bool:
+    deletion, mark = deleted.get(line.uid), marks.get(line.uid)
+    return deletion is not None and deletion.gone <= now_ms and not (mark is not None and mark.mark)
 
 
 def _compact(directory: Path, now_ms: int) -> None:
@@ -156,16 +164,17 @@ def _compact(directory: Path, now_ms: int) -> None:
     path = directory / JOURNAL
     if not path.exists():
         return
-    created, deleted, nodes, _ = _read_open_pods(path)
-    over = [line for line in created.values() if _is_over(line, deleted, now_ms)]
+    created, deleted, marks, nodes, _ = _read_open_pods(path)
+    over = [line for line in created.values() if _is_over(line, deleted, marks, now_ms)]
     lives = directory / LIVES
     if lives.exists() and lives.stat().st_size > LIVES_BYTES_MAX:
         lives.replace(directory / "lives.1.jsonl")
     _put(lives, "ab", (life_of(line, deleted.get(line.uid), now_ms) for line in over))
     fresh = path.with_suffix(".new")
-    kept = [line for line in created.values() if not _is_over(line, deleted, now_ms)]
+    kept = [line for line in created.values() if not _is_over(line, deleted, marks, now_ms)]
     deletions = [deleted[line.uid] for line in kept if line.uid in deleted]
-    _put(fresh, "wb", iter([*nodes.values(), *kept, *deletions]))
+    marked = [marks[line.uid] for line in kept if line.uid in marks]
+    _put(fresh, "wb", iter([*nodes.values(), *kept, *deletions, *marked]))
     fresh.replace(path)
 
 

@@ -11,28 +11,30 @@ from app.pods.quantity import Resources, resources_of
 
 @dataclass(slots=True, kw_only=True)
 class FakePod:
-    """life: without deletion. holds_room: its node's room is booked for it."""
+    """life: without deletion. mark: the last word of its run, which holds it. holds_room: its node's room is booked
+    for it."""
 
     line: CreatedLine
     life: Timeline
     run: RunOfPod | None
     requests: Resources
     deleted: DeletedLine | None = None
+    mark: str = ""
     holds_room: bool = False
 
     @classmethod
-    def of(cls, line: CreatedLine, deleted: DeletedLine | None = None) -> "FakePod":
+    def of(cls, line: CreatedLine, deleted: DeletedLine | None = None, mark: str = "") -> "FakePod":
         """The pod of a journal line; everything about it follows from that line."""
         life = timeline_of(line.script, line.at, line.refused, line.refused_message)
         run = run_of_pod(line.name, line.labels, line.annotations)
-        return cls(line=line, life=life, run=run, requests=resources_of(line.requests), deleted=deleted)
+        return cls(line=line, life=life, run=run, requests=resources_of(line.requests), deleted=deleted, mark=mark)
 
     @property
     def current(self) -> Timeline:
         return self.life if self.deleted is None else stopped(self.life, self.deleted.gone)
 
     def is_gone(self, now_ms: int) -> bool:
-        return self.deleted is not None and self.deleted.gone <= now_ms
+        return self.deleted is not None and self.deleted.gone <= now_ms and not self.mark
 
     def room_until_ms(self) -> int | None:
         """When it stops to hold room; None = not by itself."""
@@ -64,4 +66,7 @@ class FakePod:
             priority=self.line.priority,
             requests=self.requests,
             containers=containers_at(life, now_ms),
+            mark=self.mark or None,
+            held=bool(self.mark),
+            released=bool(self.mark) and self.deleted is not None and self.deleted.gone <= now_ms,
         )

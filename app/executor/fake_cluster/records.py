@@ -50,6 +50,16 @@ class DeletedLine(
     gone: int
 
 
+class MarkedLine(
+    Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, tag="marked", tag_field="event"
+):
+    """A pod was marked with the last word of its run and is held by that; "" = held no longer."""
+
+    at: int
+    uid: str
+    mark: str = ""
+
+
 class PodLife(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, tag="life", tag_field="event"):
     """A pod from its creation to its end. Times in ms since 1970, 0 = has not happened yet.
 
@@ -70,7 +80,7 @@ class PodLife(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=T
     deleted: int = 0
 
 
-JournalLine = NodeLine | CreatedLine | DeletedLine | PodLife
+JournalLine = NodeLine | CreatedLine | DeletedLine | MarkedLine | PodLife
 
 
 def life_of(created: CreatedLine, deleted: DeletedLine | None, now_ms: int) -> PodLife:

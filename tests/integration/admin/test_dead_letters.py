@@ -49,6 +49,7 @@ def test_dead_letters_are_listed_with_their_origin_and_shown_as_json(fresh_kafka
     bootstrap = fresh_kafka.bootstrap
     assert admin(bootstrap, "topics", "apply").returncode == 0
     assert admin(bootstrap, "dead-letters", "list").stdout == "no dead letters\n"
+    assert json.loads(admin(bootstrap, "dead-letters", "list", "--json").stdout) == []
     producer = Producer({"bootstrap.servers": bootstrap})
     for offset in (17, 18):
         producer.produce(DEAD_LETTERS, encode(a_letter(offset, f"bad\nmagic {offset}")), partition=0)
@@ -59,7 +60,14 @@ def test_dead_letters_are_listed_with_their_origin_and_shown_as_json(fresh_kafka
     assert second.split()[0] == "1"
     assert admin(bootstrap, "dead-letters", "list", "--limit", "1").stdout.splitlines() == [second]
 
+    listed = json.loads(admin(bootstrap, "dead-letters", "list", "--json").stdout)
+    assert [(each["number"], each["offset"], each["message"]) for each in listed] == [
+        (0, 17, "bad\nmagic 17"),
+        (1, 18, "bad\nmagic 18"),
+    ]
+
     shown = json.loads(admin(bootstrap, "dead-letters", "show", "1").stdout)
+    assert shown.items() > listed[1].items()
     assert (shown["topic"], shown["partition"], shown["offset"], shown["item"]) == ("argosy.commands", 2, 18, None)
     assert shown["key"] == "team-a"
     assert shown["record"]["bytes"] == 9

@@ -195,7 +195,7 @@ def _command_size(queue: str, jobs: list[dict[str, Any]]) -> int:
     policy = job_policy(load_settings(None, {}))
     made: SubmitJobsInput = call(*jobs, queue=queue)
     principal = Principal(user="anonymous", verbs=GLOBAL_VERBS)
-    builder = SubmissionBuilder(made, principal, call_prefix(1, 0, 1), PodCache(policy), policy.pools)
+    builder = SubmissionBuilder(made, principal, call_prefix(1, 0, 1), PodCache(policy), policy)
     submission = asyncio.run(builder.build())
     assert submission.command is not None, submission.faults[:3]
     return len(codec.encode_body(submission.command))

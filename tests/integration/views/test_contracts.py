@@ -11,6 +11,8 @@ from agents.views.leases import VIEW as LEASES
 from agents.views.nodes import VIEW as NODES
 from agents.views.queues import VIEW as QUEUES
 from agents.views.rounds import VIEW as ROUNDS
+from agents.views.share_history import VIEW as SHARE_HISTORY
+from agents.views.throughput import VIEW as THROUGHPUT
 from app.domain.clusters import ApiAlive, ClusterUpdate, ClusterUpdates, NodeData
 from app.domain.commands import CreateQueues, QueueSpec
 from app.domain.rounds import Blocked, Offset, Placed, QueueShare, RoundRecord
@@ -58,6 +60,18 @@ async def test_rounds_keeps_the_contract(database_factory: Callable[[], str]) ->
     tables = await check_contract(ROUNDS, rounds(random.Random(15), 120), database_factory)
     assert len(tables["rounds_v1"]) == 120
     assert len(tables["rounds_v1_shares"]) > 2
+
+
+async def test_share_history_keeps_the_contract(database_factory: Callable[[], str]) -> None:
+    tables = await check_contract(SHARE_HISTORY, rounds(random.Random(16), 120), database_factory)
+    assert len(tables["share_history_v1"]) > 2
+
+
+async def test_throughput_keeps_the_contract(database_factory: Callable[[], str]) -> None:
+    log = EventLog(seed=17, step_ms=3_000)
+    log.run(300)
+    tables = await check_contract(THROUGHPUT, log.events, database_factory)
+    assert all(len(rows) > 3 for table, rows in tables.items()), "every table is put to use"
 
 
 def cluster_updates(rnd: random.Random, count: int) -> list[RawRecord]:

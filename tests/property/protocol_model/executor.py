@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.executor.actions import Create, Delete, DeleteKind, Read
+from app.executor.actions import Create, Delete, DeleteKind, Mark, Read, Release
 from app.executor.desired import EndKind
 from app.executor.kubernetes import Changes, Created, RefusalKind, Refused, Unknown
 from app.executor.protocol import SyncAnswer, SyncRequest
@@ -31,7 +31,7 @@ class _CreateBegun:
     sent: SentCreate
 
 
-_Task = Create | Delete | Read | _ReadBegun | _CreateBegun
+_Task = Create | Delete | Mark | Release | Read | _ReadBegun | _CreateBegun
 
 
 class _NeverDue:
@@ -111,7 +111,13 @@ class ModelExecutor:
 
     def _look(self, now_ms: int) -> None:
         actions = self.session.look(now_ms, lock_valid=self.is_newest)
-        self._tasks += [*actions.creates, *actions.deletes, *actions.reads]
+        self._tasks += [
+            *actions.creates,
+            *actions.deletes,
+            *actions.reads,
+            *actions.marks,
+            *actions.releases,
+        ]
 
     def _do(self, task: _Task, now_ms: int, fair: bool) -> None:
         match task:
@@ -121,6 +127,8 @@ class ModelExecutor:
                 self._await_create(task, now_ms, fair)
             case Delete():
                 self._delete(task, now_ms, fair)
+            case Mark() | Release():
+                self._mark(task, fair)
             case Read():
                 self._tasks.append(_ReadBegun(task.run_id, task.run_id in self.kube.pods, now_ms))
             case _ReadBegun():
@@ -156,3 +164,13 @@ class ModelExecutor:
                 self._safety.pod_is_ended(pod, in_trouble or self._ended_by_log(task.run_id))
             self.kube.delete(pod, now_ms)
         self.session.delete_ended(task.run_id)
+
+    def _mark(self, task: Mark | Release, fair: bool) -> None:
+        pod = self.kube.pods.get(task.run_id)
+        reached = self.session.delete_stands(self.is_newest) and (fair or self._rng.random() < 0.9)
+        if reached and pod is not None and pod.uid == task.uid:
+            if isinstance(task, Mark):
+                self.kube.mark(pod, task.text)
+            else:
+                self.kube.release(pod)
+        self.session.mark_ended(task.run_id, done=reached)

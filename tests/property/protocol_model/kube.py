@@ -27,7 +27,8 @@ _PHASES = {"running": PodPhase.RUNNING, "trouble": PodPhase.PENDING, "done": Pod
 
 @dataclass(slots=True)
 class ModelPod:
-    """state: running, trouble (its image cannot be pulled) or done."""
+    """state: running, trouble (its image cannot be pulled) or done. mark: the last word on it, which holds it; released:
+    it is deleted but for that."""
 
     uid: str
     run: str
@@ -39,10 +40,12 @@ class ModelPod:
     created_ms: int
     finished_ms: int = 0
     deletion_ms: int | None = None
+    mark: str = ""
+    released: bool = False
 
     @property
     def lives(self) -> bool:
-        return self.state != "done"
+        return self.state != "done" and not self.released
 
     def seen(self) -> Pod:
         """The pod as the watch shows it."""
@@ -66,6 +69,9 @@ class ModelPod:
             deletion_ms=self.deletion_ms,
             grace_seconds=0,
             containers=(_CONTAINERS.get(self.state, done),),
+            mark=self.mark or None,
+            held=bool(self.mark),
+            released=self.released,
         )
 
 
@@ -137,15 +143,35 @@ class ModelKube:
     def delete(self, pod: ModelPod, now_ms: int) -> None:
         """Asks for a deletion: a finished pod is removed at once, one that lives takes its time (`remove`)."""
         if not pod.lives:
+            pod.deletion_ms = now_ms if pod.deletion_ms is None else pod.deletion_ms
             self.remove(pod)
         elif pod.deletion_ms is None:
             pod.deletion_ms = now_ms
             self._tell(Changes(pods=(pod.seen(),)))
 
     def remove(self, pod: ModelPod) -> None:
-        if self.pods.get(pod.run) is pod:
+        if self.pods.get(pod.run) is not pod:
+            return
+        if pod.mark:
+            pod.released = True
+            self._tell(Changes(pods=(pod.seen(),)))
+        else:
             del self.pods[pod.run]
             self._tell(Changes(deleted=(pod.seen(),)))
+
+    def mark(self, pod: ModelPod, text: str) -> None:
+        """Writes a last word on a pod; one that is being deleted cannot be held any more."""
+        if pod.deletion_ms is None:
+            pod.mark = text
+            self._tell(Changes(pods=(pod.seen(),)))
+
+    def release(self, pod: ModelPod) -> None:
+        """Holds a pod no longer."""
+        pod.mark = ""
+        if pod.released:
+            self.remove(pod)
+        else:
+            self._tell(Changes(pods=(pod.seen(),)))
 
     def _tell(self, changes: Changes) -> None:
         for watcher in self.watchers:

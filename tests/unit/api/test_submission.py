@@ -10,7 +10,7 @@ from app.api.errors import Fault
 from app.api.job_policy import job_policy
 from app.api.service.pod_cache import PodCache
 from app.api.service.submission import Submission, SubmissionBuilder
-from app.domain.commands import JobItem, Principal, SubmitJobs
+from app.domain.commands import Gang, JobItem, Principal, SubmitJobs
 from app.domain.ids import call_prefix, format_id, job_id
 from app.pods.canonical import unpack_spec
 from app.pods.shape import decode_shape
@@ -23,7 +23,7 @@ ALICE = Principal(user="alice")
 
 
 def built(*jobs: dict[str, Any], **fields: Any) -> Submission:
-    builder = SubmissionBuilder(call(*jobs, **fields), ALICE, PREFIX, PodCache(POLICY), POLICY.pools)
+    builder = SubmissionBuilder(call(*jobs, **fields), ALICE, PREFIX, PodCache(POLICY), POLICY)
     return asyncio.run(builder.build())
 
 
@@ -141,7 +141,14 @@ def test_a_bad_shared_spec_is_named_where_it_stands() -> None:
         ({"podSpec": POD, "externalUri": "x" * 1025}, "jobs[0].externalUri"),
         ({"podSpec": POD, "services": [{"type": "NodePort"}]}, "jobs[0].services"),
         ({"podSpec": POD, "ingresses": [{"ports": [80]}]}, "jobs[0].ingresses"),
-        ({"podSpec": POD, "gang": {"id": "g", "cardinality": 2}}, "jobs[0].gang"),
+        ({"podSpec": POD, "gang": {"id": "", "cardinality": 2}}, "jobs[0].gang.id"),
+        ({"podSpec": POD, "gang": {"id": "a\u0000", "cardinality": 2}}, "jobs[0].gang.id"),
+        ({"podSpec": POD, "gang": {"id": "g", "cardinality": 0}}, "jobs[0].gang.cardinality"),
+        ({"podSpec": POD, "gang": {"id": "g", "cardinality": 10_001}}, "jobs[0].gang.cardinality"),
+        (
+            {"podSpec": POD, "gang": {"id": "g", "cardinality": 2, "uniformityLabel": "a b"}},
+            "jobs[0].gang.uniformityLabel",
+        ),
     ],
 )
 def test_a_wrong_field_is_refused_by_its_path(job: dict[str, Any], path: str) -> None:
@@ -149,18 +156,95 @@ def test_a_wrong_field_is_refused_by_its_path(job: dict[str, Any], path: str) ->
     assert (fault.code.value, fault.index, fault.path) == ("INVALID", 0, path)
 
 
+GANG_ID, GANG_CARDINALITY = "armadaproject.io/gangId", "armadaproject.io/gangCardinality"
+GANG_LABEL, FAIL_FAST = "armadaproject.io/gangNodeUniformityLabel", "armadaproject.io/failFast"
+
+
+def test_a_member_of_a_gang_carries_it_with_its_defaults() -> None:
+    job = only_job({"podSpec": POD, "gang": {"id": "g", "cardinality": 2}})
+    assert job.gang == Gang(gang_id="g", cardinality=2, uniformity_label=None, fail_fast=True)
+    whole = {"id": "g", "cardinality": 2, "uniformityLabel": "zone", "failFast": False}
+    assert only_job({"podSpec": POD, "gang": whole}).gang == Gang(
+        gang_id="g", cardinality=2, uniformity_label="zone", fail_fast=False
+    )
+
+
+def test_a_gang_of_one_job_is_an_ordinary_job() -> None:
+    assert only_job({"podSpec": POD, "gang": {"id": "g", "cardinality": 1}}).gang is None
+    assert only_job({"podSpec": POD, "annotations": {GANG_ID: "g", GANG_CARDINALITY: "1"}}).gang is None
+
+
+def test_armadas_annotations_describe_a_gang_as_well() -> None:
+    annotations = {GANG_ID: "g", GANG_CARDINALITY: "4", GANG_LABEL: "zone", FAIL_FAST: "true"}
+    job = only_job({"podSpec": POD, "annotations": annotations})
+    assert job.gang == Gang(gang_id="g", cardinality=4, uniformity_label="zone", fail_fast=True)
+    assert job.annotations == annotations
+
+
 @pytest.mark.parametrize(
-    "annotation",
+    ("annotations", "wrong"),
     [
-        "armadaproject.io/gangId",
-        "armadaproject.io/gangCardinality",
-        "armadaproject.io/gangNodeUniformityLabel",
+        ({GANG_ID: "g"}, GANG_CARDINALITY),
+        ({GANG_ID: "g", GANG_CARDINALITY: "two"}, GANG_CARDINALITY),
+        ({GANG_CARDINALITY: "2"}, GANG_ID),
+        ({GANG_ID: "g", GANG_CARDINALITY: "2", GANG_LABEL: "a b"}, GANG_LABEL),
+        ({GANG_ID: "g", GANG_CARDINALITY: "2", FAIL_FAST: "false"}, FAIL_FAST),
     ],
 )
-def test_gangs_by_annotation_are_refused_by_name_until_they_are_built(annotation: str) -> None:
-    (fault,) = faults_of({"podSpec": POD, "annotations": {annotation: "2"}})
-    assert fault.path == f'jobs[0].annotations["{annotation}"]'
-    assert "not built yet" in fault.message
+def test_wrong_annotations_of_a_gang_are_refused_by_name(annotations: dict[str, str], wrong: str) -> None:
+    (fault,) = faults_of({"podSpec": POD, "annotations": annotations})
+    assert (fault.rule, fault.path) == ("VAL10", f'jobs[0].annotations["{wrong}"]')
+
+
+def test_a_field_and_annotations_of_different_gangs_contradict_each_other() -> None:
+    annotations = {GANG_ID: "g", GANG_CARDINALITY: "2"}
+    (fault,) = faults_of({"podSpec": POD, "annotations": annotations, "gang": {"id": "h", "cardinality": 2}})
+    assert fault.path == "jobs[0].gang"
+    assert only_job({"podSpec": POD, "annotations": annotations, "gang": {"id": "g", "cardinality": 2}}).gang
+
+
+def test_the_installation_names_a_uniformity_label_for_gangs_without_one() -> None:
+    policy = job_policy(load_settings(None, {"ARGOSY_JOBS__GANG_UNIFORMITY_LABEL_DEFAULT": "rack"}))
+    jobs = [{"podSpec": POD, "gang": {"id": "g", "cardinality": 2}}, {"podSpec": POD}]
+    builder = SubmissionBuilder(call(*jobs), ALICE, PREFIX, PodCache(policy), policy)
+    member, single = command_of(asyncio.run(builder.build())).jobs
+    assert member.gang == Gang(gang_id="g", cardinality=2, uniformity_label="rack", fail_fast=True)
+    assert single.gang is None
+
+
+@pytest.mark.parametrize(
+    ("other", "path"),
+    [
+        ({"gang": {"id": "g", "cardinality": 3}}, "jobs[1].gang.cardinality"),
+        ({"gang": {"id": "g", "cardinality": 2, "uniformityLabel": "zone"}}, "jobs[1].gang.uniformityLabel"),
+        ({"gang": {"id": "g", "cardinality": 2, "failFast": False}}, "jobs[1].gang.failFast"),
+        ({"gang": {"id": "g", "cardinality": 2}, "priorityClass": "argosy-preemptible"}, "jobs[1].priorityClass"),
+    ],
+)
+def test_members_of_a_call_must_agree_and_a_wrong_one_refuses_them_all(other: dict[str, Any], path: str) -> None:
+    first = {"podSpec": POD, "gang": {"id": "g", "cardinality": 2}}
+    faults = faults_of(first, {"podSpec": POD, **other})
+    assert [(fault.rule, fault.path) for fault in faults] == [("VAL10", "jobs[0].gang.id"), ("VAL10", path)]
+    alone = built({"podSpec": POD}, first, {"podSpec": POD, **other}, {"podSpec": POD}, allOrNothing=False)
+    assert alone.command is not None
+    assert alone.indexes == [0, 3]
+    assert [job.job_id for job in alone.command.jobs] == [job_id(PREFIX, 0), job_id(PREFIX, 1)]
+    assert sorted(alone.refused) == [1, 2]
+
+
+def test_a_member_that_is_refused_for_another_reason_takes_its_gang_along() -> None:
+    gang = {"id": "g", "cardinality": 2}
+    made = built({"podSpec": POD, "gang": gang}, {"podSpec": POD, "gang": gang, "pools": ["nope"]}, allOrNothing=False)
+    assert made.command is None
+    assert {index: fault.path for index, fault in made.refused.items()} == {
+        0: "jobs[0].gang.id",
+        1: "jobs[1].pools[0]",
+    }
+
+
+def test_a_call_has_no_more_members_than_the_gang() -> None:
+    job = {"podSpec": POD, "gang": {"id": "g", "cardinality": 2}}
+    assert "jobs[2].gang.id" in [fault.path for fault in faults_of(job, job, job)]
 
 
 @pytest.mark.parametrize(

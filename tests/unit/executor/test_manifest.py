@@ -9,7 +9,7 @@ from msgspec import Raw
 from app.executor.kubernetes import PodManifest
 from app.executor.manifest import ManifestError, ManifestRules, build_manifest
 from app.executor.pod_object import run_of_pod
-from app.executor.protocol import Lease
+from app.executor.protocol import Lease, LeaseGang
 from tests.unit.executor.builders import CLUSTER, LOG, a_lease, an_id
 
 SPEC: dict[str, Any] = {
@@ -25,9 +25,13 @@ SPEC: dict[str, Any] = {
 }
 
 
-def made(spec: object = SPEC, rules: ManifestRules | None = None, **more: Any) -> PodManifest:
+def made(
+    spec: object = SPEC, rules: ManifestRules | None = None, node_labels: dict[str, str] | None = None, **more: Any
+) -> PodManifest:
     lease: Lease = a_lease(1, pod_spec=Raw(json.dumps(spec).encode()), **more)
-    return build_manifest(lease, log=LOG, cluster=CLUSTER, rules=rules or ManifestRules())
+    return build_manifest(
+        lease, log=LOG, cluster=CLUSTER, rules=rules or ManifestRules(), node_labels=node_labels or {}
+    )
 
 
 def part(manifest: PodManifest, name: str) -> dict[str, Any]:
@@ -66,6 +70,28 @@ def test_every_container_knows_its_job() -> None:
         assert values["ARGOSY_JOB_ID"] == values["ARMADA_JOB_ID"] == an_id(1)
         assert len(values) == len(container["env"])
     assert {"name": "MINE", "value": "1"} in spec["containers"][0]["env"]
+
+
+def test_every_container_of_a_gang_knows_it_and_the_value_that_its_nodes_share() -> None:
+    gang = LeaseGang(id="g", cardinality=4, uniformity_label="zone")
+    manifest = made(gang=gang, node_labels={"zone": "west", "other": "x"})
+    for container in part(manifest, "spec")["containers"]:
+        values = {entry["name"]: entry["value"] for entry in container["env"]}
+        for prefix in ("ARGOSY_GANG", "ARMADA_GANG"):
+            assert values[f"{prefix}_ID"] == "g"
+            assert values[f"{prefix}_CARDINALITY"] == "4"
+            assert values[f"{prefix}_NODE_UNIFORMITY_LABEL_NAME"] == "zone"
+            assert values[f"{prefix}_NODE_UNIFORMITY_LABEL_VALUE"] == "west"
+    annotations = part(manifest, "metadata")["annotations"]
+    assert annotations["argosy.io/gang-id"] == "g"
+    assert annotations["argosy.io/gang-cardinality"] == "4"
+
+
+def test_a_job_of_no_gang_hears_of_none() -> None:
+    manifest = made(gang=None)
+    assert "GANG" not in json.dumps(manifest.body)
+    without = part(made(gang=LeaseGang(id="g", cardinality=2)), "spec")["containers"][0]["env"]
+    assert not [entry for entry in without if "UNIFORMITY" in entry["name"]]
 
 
 def test_labels_of_the_job_may_not_forge_identity() -> None:

@@ -257,7 +257,9 @@ class TestLastWords:
         pod = a_pod(1, PodPhase.PENDING, created_ms=executor.now_ms, containers=(waiting,))
         assert executor.shows(pod).said == [(ONE, "PENDING", None)]
         assert executor.later(DEFAULT_TIMINGS.image_not_found_ms - 1).deletes == []
-        assert executor.later(1).deletes == [(ONE, "END", 30)]
+        assert [mark.run_id for mark in executor.later(1).actions.marks] == [ONE]
+        executor.session.mark_ended(ONE, done=True)
+        assert executor.later(0).deletes == [(ONE, "END", 30)]
         assert executor.said == []
         assert executor.deleted(pod).said == [(ONE, "FAILED", "ImageNotFound")]
 

@@ -151,7 +151,6 @@ def test_progress_of_init_containers_gives_more_time() -> None:
     "pod",
     [
         a_pod(1),
-        a_pod(1, PodPhase.PENDING, deletion_ms=5),
         a_pod(
             1,
             PodPhase.PENDING,
@@ -162,5 +161,12 @@ def test_progress_of_init_containers_gives_more_time() -> None:
         ),
     ],
 )
-def test_what_runs_initialises_or_goes_away_is_in_no_trouble(pod: Pod) -> None:
+def test_what_runs_or_initialises_is_in_no_trouble(pod: Pod) -> None:
     assert trouble_of(pod, DEFAULT_TIMINGS) is None
+
+
+def test_a_pod_that_somebody_else_deletes_has_its_grace_time_and_some_more() -> None:
+    trouble = trouble_of(a_pod(1, deletion_ms=START_MS, grace_seconds=5), DEFAULT_TIMINGS)
+    assert trouble is not None
+    assert trouble.word.reason == "StuckTerminating"
+    assert trouble.at_ms == START_MS + 5_000 + DEFAULT_TIMINGS.force_delete_ms

@@ -7,7 +7,7 @@ from typing import Any
 import fastavro
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from app.domain.clusters import NodeData
@@ -30,7 +30,7 @@ from app.log.codec import (
     encode_events,
 )
 from app.log.errors import SchemaError
-from app.log.schemas import Schema, frame_of
+from app.log.schemas import Schema, SchemaVersion, frame_of
 from tests.unit.log.values import values_of
 
 RECORDS = [schema for schema in SCHEMAS.all if not schema.array]
@@ -90,6 +90,32 @@ def test_any_bytes_are_undecodable_or_the_value_that_fastavro_reads(schema: Sche
         if value is not None:
             plain = fastavro.schemaless_reader(io.BytesIO(encoded[5:]), schema.parsed, None)
             assert repr(value) == repr(msgspec.convert(plain, schema.cls, builtin_types=(bytes,)))
+
+
+EARLIER = [(schema, version) for schema in SCHEMAS.all for version in schema.versions[:-1]]
+
+
+@pytest.mark.parametrize(
+    ("schema", "version"), EARLIER, ids=[f"{schema.name} {version.version}" for schema, version in EARLIER]
+)
+@quick
+@given(data=st.data())
+def test_values_of_earlier_versions_are_read_and_get_the_defaults_of_fields_they_lack(
+    schema: Schema, version: SchemaVersion, data: st.DataObject
+) -> None:
+    drawn = data.draw(values_of(schema.cls))
+    value = [drawn] if schema.array else drawn
+    writer, stream = SCHEMAS.writer(version), io.BytesIO()
+    try:
+        fastavro.schemaless_writer(stream, writer, msgspec.to_builtins(value, builtin_types=(bytes,)))
+    except ValueError:
+        reject()  # a symbol that this version did not have
+    plain = fastavro.schemaless_reader(io.BytesIO(stream.getvalue()), writer, None)
+    encoded = frame_of(version.id) + stream.getvalue()
+    read = decode_events(encoded) if schema.array else decode(encoded)
+    assert repr(read) == repr(
+        msgspec.convert(plain, list[schema.cls] if schema.array else schema.cls, builtin_types=(bytes,))  # type: ignore[name-defined]  # of the case
+    )
 
 
 def decoded_or_none(encoded: bytes) -> msgspec.Struct | None:

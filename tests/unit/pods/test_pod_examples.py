@@ -14,6 +14,7 @@ import yaml
 from kubernetes.client.models.v1_pod import V1Pod
 
 from app.pods.canonical import unpack_spec
+from app.pods.gangs import gang_of_annotations
 from app.pods.labels import validate_annotations, validate_labels
 from app.pods.limits import PodLimits
 from app.pods.prepare import prepare_pod
@@ -23,26 +24,32 @@ EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 MANIFESTS = sorted((EXAMPLES / "jobs").glob("*.yaml"))
 
 
-def manifest(path: Path) -> Any:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+def pods_of(path: Path) -> list[Any]:
+    return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
 
 
-def test_there_are_ten_manifests() -> None:
-    assert len(MANIFESTS) == 10
+PODS = [(path, pod) for path in MANIFESTS for pod in pods_of(path)]
+each_pod = pytest.mark.parametrize("pod", [pod for _, pod in PODS], ids=[pod["metadata"]["name"] for _, pod in PODS])
 
 
-@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
-def test_every_manifest_is_a_valid_job(path: Path) -> None:
-    pod = manifest(path)
+@each_pod
+def test_every_manifest_is_a_valid_job(pod: Any) -> None:
     assert (pod["apiVersion"], pod["kind"]) == ("v1", "Pod")
     assert validate_pod_spec(pod["spec"], path="spec", limits=PodLimits()) == []
     assert validate_labels(pod["metadata"].get("labels"), path="labels") == []
     assert validate_annotations(pod["metadata"].get("annotations"), path="annotations") == []
 
 
-@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
-def test_every_completed_manifest_is_a_pod_to_the_kubernetes_client(path: Path) -> None:
-    pod = manifest(path)
+def test_the_members_of_the_gang_are_one_gang_and_complete() -> None:
+    gangs = [gang_of_annotations(pod["metadata"].get("annotations") or {}, path="annotations") for _, pod in PODS]
+    assert all(violations == [] for _, violations in gangs)
+    members = [gang for gang, _ in gangs if gang is not None]
+    assert len(set(map(str, members))) == 1
+    assert members[0].cardinality == len(members) > 1
+
+
+@each_pod
+def test_every_completed_manifest_is_a_pod_to_the_kubernetes_client(pod: Any) -> None:
     prepared = prepare_pod(pod["spec"], priority_class="argosy-default", pools=(), limits=PodLimits())
     assert prepared.shape.resources["cpu"] > 0
     completed = V1Pod.model_validate(pod | {"spec": unpack_spec(prepared.packed_spec)})
@@ -51,7 +58,7 @@ def test_every_completed_manifest_is_a_pod_to_the_kubernetes_client(path: Path) 
 
 
 def test_the_manifests_show_what_pods_can_have() -> None:
-    specs = [manifest(path)["spec"] for path in MANIFESTS]
+    specs = [pod["spec"] for _, pod in PODS]
     for part in ("initContainers", "affinity", "nodeSelector", "tolerations", "volumes", "securityContext"):
         assert any(part in spec for spec in specs), part
     assert any(len(spec["containers"]) > 1 for spec in specs)
@@ -118,14 +125,14 @@ def submit(api: FakeApi, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_submit_creates_the_queue_and_submits_every_manifest_once(api: FakeApi) -> None:
     done = submit(api, "--create-queue", "--job-set", "s", "--request-id", "r", *map(str, MANIFESTS))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [f"job-{n}  {path.name}" for n, path in enumerate(MANIFESTS)]
+    assert done.stdout.splitlines() == [f"job-{n}  {path.name}" for n, (path, _) in enumerate(PODS)]
     create, call = api.calls
     assert create["variables"] == {"queues": [{"name": "q"}]}
     given = call["variables"]["input"]
     assert (given["queue"], given["jobSet"], given["requestId"]) == ("q", "s", "r-0")
-    assert given["podSpecs"] == [manifest(path)["spec"] for path in MANIFESTS]
-    assert [job["podSpecIndex"] for job in given["jobs"]] == list(range(10))
-    assert given["jobs"][0]["labels"] == manifest(MANIFESTS[0])["metadata"]["labels"]
+    assert given["podSpecs"] == [pod["spec"] for _, pod in PODS]
+    assert [job["podSpecIndex"] for job in given["jobs"]] == list(range(len(PODS)))
+    assert [job["annotations"] for job in given["jobs"]] == [pod["metadata"].get("annotations", {}) for _, pod in PODS]
 
 
 def test_submit_cuts_many_copies_into_calls_of_a_thousand_with_request_ids_of_their_own(api: FakeApi) -> None:

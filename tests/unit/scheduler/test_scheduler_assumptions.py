@@ -85,7 +85,7 @@ def test_a_partition_with_too_many_leases_on_their_way_is_closed_until_some_are_
 
 def test_an_expiry_is_not_sent_again_while_it_is_on_its_way() -> None:
     assumptions = Assumptions()
-    command = assumptions.expire(0, [run_id(1), run_id(2)], 0.0)
+    command = assumptions.end(0, [run_id(1), run_id(2)], 0.0)
     assert assumptions.ending_runs == {run_id(1), run_id(2)}
     assumptions.acknowledged(command, 3)
     assumptions.advanced(0, 3, 0.0)

@@ -88,7 +88,7 @@ def test_old_jobs_end_by_log_time_whether_they_run_or_not(case: Case) -> None:
 def test_what_is_on_its_way_is_not_due_again(case: Case) -> None:
     case.voices.live(1000, speaking=["c0", "c1"])
     (due,) = case.due()
-    case.world.assumptions.expire(0, [due.key], 0.0)
+    case.world.assumptions.end(0, [due.key], 0.0)
     assert case.due() == []
 
 

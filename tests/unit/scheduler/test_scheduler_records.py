@@ -8,7 +8,8 @@ from app.log.codec import decode, encode
 from app.pods.shape import encode_shape, shape_hash
 from app.scheduler.buckets import Bucket, QueueBuckets
 from app.scheduler.pool_rules import DECISIONS_PER_ROUND_MAX, pool_rules
-from app.scheduler.round_record import BLOCKED_MAX, PlacedLease, RoundHeader, leases_of, record_of
+from app.scheduler.round_commands import PlacedLease
+from app.scheduler.round_record import BLOCKED_MAX, RoundHeader, queue_shares, record_of
 from app.scheduler.run_ids import RunIds
 from app.scheduling.decisions import Decisions
 from app.scheduling.round import Limiter
@@ -40,9 +41,10 @@ def world() -> SmallWorld:
 def decided(world: SmallWorld, *, shares: bool = True) -> tuple[RoundRecord, Decisions, list[PlacedLease]]:
     prepared = world.prepare()
     decisions = schedule(prepared.round)
-    leases = leases_of(prepared, decisions, world.state.jobs, world.new_run)
-    placed = [each for some in leases.values() for each in some]
-    return record_of(HEADER, prepared, decisions, placed, shares), decisions, placed
+    commands = world.commands(prepared, decisions)
+    placed = [each for some in commands.leases.values() for each in some]
+    told = queue_shares(prepared.round, decisions) if shares else ()
+    return record_of(HEADER, prepared, decisions, commands, told), decisions, placed
 
 
 def test_a_record_says_what_was_placed_and_what_was_not(world: SmallWorld) -> None:
@@ -135,6 +137,21 @@ def test_buckets_of_queues_come_and_go_with_them() -> None:
     buckets.left("a", 0.0)
     buckets.left("unknown", 0.0)
     assert buckets.limiters(["a"], 1.0) == {"a": Limiter(tokens=1.0, burst=4.0)}
+
+
+def test_tokens_of_queues_stand_in_the_record_and_are_taken_up_by_the_next_leader(world: SmallWorld) -> None:
+    world.nodes("c0", node("n0", cpu="50"))
+    world.submit(0, "a", 3)
+    prepared = world.prepare(queue_limiters={"a": Limiter(tokens=5, burst=9)})
+    record = record_of(HEADER, prepared, schedule(prepared.round), world.commands(prepared), ())
+    assert record.queue_tokens == {"a": 2.0}
+    assert decode(encode(record)) == record
+    buckets = QueueBuckets(LimiterSettings(tokens_per_s=1.0, burst_tokens=9))
+    buckets.restore(record.queue_tokens, 100.0)
+    assert buckets.limiters(["a", "b"], 102.0) == {
+        "a": Limiter(tokens=4.0, burst=9.0),
+        "b": Limiter(tokens=9.0, burst=9.0),
+    }
 
 
 def test_a_round_is_bounded_even_when_the_settings_name_no_budget() -> None:

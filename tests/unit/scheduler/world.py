@@ -9,8 +9,8 @@ from app.pods.shape import Shape, encode_shape, shape_hash
 from app.scheduler.assumptions import Assumptions, assumed_of
 from app.scheduler.clusters import Clusters
 from app.scheduler.pool_rules import pool_rules
+from app.scheduler.round_commands import RoundCommands, commands_of
 from app.scheduler.round_input import Moment, PoolInput, PreparedRound, World
-from app.scheduler.round_record import leases_of
 from app.scheduler.shape_columns import ShapeColumns
 from app.scheduler.state import State
 from app.scheduler.steps import Steps
@@ -82,16 +82,20 @@ class SmallWorld:
         prepared = self.prepare(pool, **moment)  # type: ignore[arg-type]
         return self.placed(prepared, schedule(prepared.round))
 
+    def commands(self, prepared: PreparedRound, decisions: Decisions | None = None) -> RoundCommands:
+        return commands_of(
+            prepared, schedule(prepared.round) if decisions is None else decisions, self.state, self.new_run
+        )
+
     def placed(self, prepared: PreparedRound, decisions: Decisions) -> dict[bytes, str]:
-        leases = leases_of(prepared, decisions, self.state.jobs, self.new_run)
+        leases = self.commands(prepared, decisions).leases
         return {
             each.lease.job_id: f"{each.lease.cluster}/{each.lease.node}" for some in leases.values() for each in some
         }
 
     def assume(self, pool: str = "default") -> int:
         """Decides a round and assumes it; returns the number of leases."""
-        prepared = self.prepare(pool)
-        leases = leases_of(prepared, schedule(prepared.round), self.state.jobs, self.new_run)
+        leases = self.commands(self.prepare(pool)).leases
         for partition, placed in leases.items():
             self.assumptions.lease(partition, assumed_of([each.lease for each in placed], self.state.jobs), 0.0)
         return sum(map(len, leases.values()))

@@ -97,6 +97,7 @@ def test_settings_are_frozen() -> None:
         ({"ARGOSY_KAFKA__BOOSTRAP": "a:1"}, "kafka.boostrap", "kafka.boostrap: unknown key"),
         ({"ARGOSY_KAFKA__BOOTSTRAP": "a"}, "kafka.bootstrap", "kafka.bootstrap: String should match pattern"),
         ({"ARGOSY_KAFKA__PARTITIONS": "many"}, "kafka.partitions", "kafka.partitions: Input should be a valid integer"),
+        ({"ARGOSY_EXECUTOR__LEASE_WAIT_MS": "0"}, "executor.lease_wait_ms", "greater than or equal to 1"),
         ({"ARGOSY_KAFKA__PARTITIONS": "257"}, "kafka.partitions", "less than or equal to 256"),
         ({"ARGOSY_SCHEDULER__POOLS__GPU__LOOKBACK": "0"}, "scheduler.pools.gpu.lookback", "greater than or equal to 1"),
         ({"ARGOSY_SCHEDULER__POOLS": '{"a":'}, "scheduler.pools", "environment ARGOSY_SCHEDULER__POOLS: not JSON"),

@@ -5,6 +5,7 @@ and argosy.state. Seeded; with the rows that deciding left, so that a test can f
 import random
 from dataclasses import dataclass, field
 
+from app.domain.apply import head_of
 from app.domain.commands import (
     BeginEpoch,
     BeginInstance,
@@ -16,14 +17,21 @@ from app.domain.commands import (
     ExpireKind,
     ExpireRuns,
     Expiry,
+    Gang,
     JobItem,
     Lease,
     LeaseJobs,
+    Preemption,
+    PreemptReason,
+    PreemptRuns,
     Principal,
     QueueSpec,
+    Rejection,
+    RejectJobs,
     Report,
     ReportRuns,
     ReportState,
+    RunPosition,
     ShapeRef,
     Spec,
     SubmitJobs,
@@ -34,7 +42,7 @@ from app.domain.ids import call_prefix, job_id, ulid
 from app.domain.lifecycle import JobState
 from app.domain.memory import MemoryState
 from app.domain.records import records_of
-from app.domain.rows import POSITION_KEY, PositionRow
+from app.domain.rows import FLAG_PREEMPTIBLE, POSITION_KEY, JobRow, PositionRow, job_key
 from app.domain.state import Overlay
 from app.log.codec import encode, encode_events
 from app.views.source import RawRecord
@@ -55,6 +63,11 @@ class LiveJob:
     run_id: bytes | None = None
     cluster: str = ""
     node: str = ""
+    gang: tuple[int, str, int] | None = None
+    """incarnation of the queue, gang, generation"""
+    preemptible: bool = False
+    place: tuple[int, int] = (-1, -1)
+    """offset and ordinal of its LEASED event"""
 
 
 @dataclass(slots=True)
@@ -127,6 +140,7 @@ class EventLog:
         for job_set, event in decision.events:
             log.decided.append((log.offset, self.time_ms, job_set.queue, job_set.job_set, event))
             self._remember(log, event)
+            self._remember_row(log, event.job_id)
         for stop in decision.stops:
             if stop.gone:
                 log.stopping.pop(stop.run_id, None)
@@ -156,6 +170,17 @@ class EventLog:
         elif event.run_id is not None:
             job.run_id, job.cluster, job.node = event.run_id, event.cluster or "", event.node or ""
 
+    def _remember_row(self, log: PartitionLog, job_id: bytes) -> None:
+        """What the events do not say."""
+        job, row = log.live.get(job_id), log.state.row(job_key(job_id))
+        if job is None or not isinstance(row, JobRow):
+            return
+        head = head_of(row)
+        job.preemptible = bool(head.flags & FLAG_PREEMPTIBLE)
+        job.place = (head.leased_offset, head.leased_ordinal)
+        gang = row.more.gang if row.more is not None else None
+        job.gang = (row.incarnation, gang.gang_id, gang.generation) if gang is not None else None
+
     def _command(self, log: PartitionLog) -> Command:
         weights = {
             self.submit: 20,
@@ -164,6 +189,8 @@ class EventLog:
             self._cancel: 4,
             self._cancel_set: 2,
             self._expire: 6,
+            self._preempt: 5,
+            self._reject: 3,
             self._continue: 6,
         }
         make = self.random.choices(list(weights), list(weights.values()))[0]
@@ -172,7 +199,10 @@ class EventLog:
     def submit(self, log: PartitionLog, count: int | None = None, *, texts: str = "") -> SubmitJobs:
         """A call of up to 12 jobs; `texts` goes into every text that a user may write."""
         rnd = self.random
-        count = count or rnd.randrange(1, 12)
+        gang = self._gang() if count is None and rnd.random() < 0.5 else None
+        count = count or (
+            rnd.choice((1, gang.cardinality, gang.cardinality)) if gang is not None else rnd.randrange(1, 12)
+        )
         prefix = call_prefix(self.time_ms, log.partition, rnd.getrandbits(56))
         jobs = tuple(
             JobItem(
@@ -181,13 +211,14 @@ class EventLog:
                 shape=0,
                 namespace=rnd.choice(("default", "batch")) + texts,
                 priority=rnd.randrange(5),
-                priority_class=rnd.choice(("argosy-default", "argosy-preemptible")),
+                priority_class=rnd.choice(("argosy-default", "argosy-preemptible")) if gang is None else "gangs",
                 preemptible=bool(rnd.randrange(2)),
                 deadline_s=rnd.randrange(3) * 600,
                 client_id=f"client-{rnd.randrange(200)}{texts}" if rnd.random() < 0.3 else None,
                 labels={"app": "trainer", "note": texts},
                 annotations={"example.com/stage": rnd.choice(("train", "eval")), "example.com/text": "x=" + texts},
                 external_uri="https://example.com/1" if rnd.random() < 0.1 else None,
+                gang=gang,
             )
             for index in range(count)
         )
@@ -200,10 +231,25 @@ class EventLog:
             jobs=jobs,
         )
 
+    def _gang(self) -> Gang:
+        """One of 40 gangs; what its members must agree on follows from its name."""
+        number = self.random.randrange(40)
+        return Gang(
+            gang_id=f"gang-{number}",
+            cardinality=2 + number % 3,
+            uniformity_label="zone" if number % 5 == 0 else None,
+            fail_fast=number % 2 == 0,
+        )
+
     def lease(self, log: PartitionLog, share: float = 0.5) -> LeaseJobs:
-        """Leases for about this share of the queued jobs."""
+        """Leases for about this share of the queued jobs, of gangs mostly for all members; some displace others."""
         rnd = self.random
-        queued = [job for job in log.live.values() if job.state is JobState.QUEUED and rnd.random() < share]
+        waiting = [job for job in log.live.values() if job.state is JobState.QUEUED]
+        queued = [job for job in waiting if rnd.random() < share]
+        if rnd.random() < 0.9:
+            gangs = {job.gang for job in queued if job.gang is not None and rnd.random() < 0.8}
+            queued = [job for job in waiting if job.gang in gangs or (job.gang is None and job in queued)]
+        active = [job for job in log.live.values() if job.run_id is not None]
         leases = []
         for job in queued:
             cluster = rnd.choice(CLUSTERS)
@@ -218,6 +264,15 @@ class EventLog:
                     node=node,
                     pool="default",
                     scheduled_at_priority=0,
+                    displaced=tuple(
+                        RunPosition(
+                            run_id=other.run_id or b"",
+                            partition=log.partition,
+                            offset=other.place[0],
+                            ordinal=other.place[1],
+                        )
+                        for other in rnd.sample(active, min(len(active), rnd.choice((0, 0, 0, 1, 3))))
+                    ),
                 )
             )
         return LeaseJobs(epoch=1, round_id=b"r" * 16, leases=tuple(leases))
@@ -278,6 +333,32 @@ class EventLog:
                     Expiry(job_id=job.job_id, run_id=job.run_id, attempt=job.attempt, kind=rnd.choice(kinds))
                 )
         return ExpireRuns(epoch=1, expiries=tuple(expiries))
+
+    def _preempt(self, log: PartitionLog) -> PreemptRuns:
+        rnd = self.random
+        items = tuple(
+            Preemption(
+                job_id=job.job_id,
+                run_id=job.run_id,
+                attempt=job.attempt,
+                reason=rnd.choice(list(PreemptReason)),
+                by_job=rnd.choice(list(log.live)) if rnd.random() < 0.7 else None,
+                message="made room" if rnd.random() < 0.5 else "",
+            )
+            for job in log.live.values()
+            if job.run_id is not None and rnd.random() < (0.15 if job.preemptible else 0.02)
+        )
+        return PreemptRuns(epoch=1, preemptions=items)
+
+    def _reject(self, log: PartitionLog) -> RejectJobs:
+        items = tuple(
+            Rejection(
+                job_id=job.job_id, attempt=job.attempt, reason_code="FitsNowhere", reason="needs 9 GPUs, a node has 8"
+            )
+            for job in log.live.values()
+            if self.random.random() < (0.05 if job.state is JobState.QUEUED else 0.01)
+        )
+        return RejectJobs(epoch=1, rejections=items)
 
     def _continue(self, log: PartitionLog) -> Continue:
         return Continue()

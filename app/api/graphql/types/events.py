@@ -16,7 +16,10 @@ from app.domain.positions import Position as EventPosition
 _decode = msgspec.json.Decoder(list[object]).decode
 
 
-@strawberry.type(description="terminal: nothing follows for this job; time: when it was decided, by the log")
+@strawberry.type(
+    description="terminal: nothing follows for this job; time: when it was decided, by the log; "
+    "preemptedBy: the job that takes the room"
+)
 class JobEvent:
     id: strawberry.ID
     position: Position
@@ -41,6 +44,7 @@ class JobEvent:
     failure_category: str | None
     exit_code: int | None
     containers: list[JSON] | None
+    preempted_by: strawberry.ID | None
 
 
 @strawberry.type(description="events in order; the cursor is where to go on; a heartbeat has no events")
@@ -94,4 +98,5 @@ def event_of(found: StreamEvent, key: ChannelKey, partition: int, coordinates: C
         failure_category=event.category,
         exit_code=event.exit_code,
         containers=[JSON(each) for each in _decode(event.containers)] if event.containers else None,
+        preempted_by=strawberry.ID(format_id(event.preempted_by)) if event.preempted_by is not None else None,
     )

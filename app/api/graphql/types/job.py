@@ -11,6 +11,7 @@ from app.api.graphql.types.events import JobEvent
 from app.api.graphql.types.job_events import events_of_job
 from app.db.queries.job_records import ErrorRecord, JobRecord, RunRecord, last_run
 from app.db.queries.jobs import JobDetail
+from app.domain.commands import Gang as GangOfJob
 from app.domain.ids import format_id, parse_id
 from app.pods.canonical import unpack_spec
 from app.pods.quantity import format_amount
@@ -49,6 +50,14 @@ class JobError:
     kind: str
     code: str
     message: str
+
+
+@strawberry.type(description="jobs of a queue that are placed all or none; see GangInput")
+class Gang:
+    id: str
+    cardinality: int
+    uniformity_label: str | None
+    fail_fast: bool
 
 
 async def _runs(root: "Job", info: RequestInfo) -> list[Run]:
@@ -107,6 +116,7 @@ class Job:
     reason: str | None
     requestor: str | None
     last_run: Run | None
+    gang: Gang | None
     detail: strawberry.Private[JobDetail | None]
 
     runs: list[Run] = strawberry.field(resolver=_runs, description="all attempts, oldest first")
@@ -172,12 +182,22 @@ def job_of_record(record: JobRecord, detail: JobDetail | None = None) -> Job:
         reason=record.reason,
         requestor=record.requestor,
         last_run=_run(run) if run is not None else None,
+        gang=_gang(record.gang) if record.gang is not None else None,
         detail=detail,
     )
 
 
 def job_of_detail(detail: JobDetail) -> Job:
     return job_of_record(detail.job, detail)
+
+
+def _gang(gang: GangOfJob) -> Gang:
+    return Gang(
+        id=gang.gang_id,
+        cardinality=gang.cardinality,
+        uniformity_label=gang.uniformity_label,
+        fail_fast=gang.fail_fast,
+    )
 
 
 def _run(run: RunRecord) -> Run:

@@ -1,0 +1,6 @@
+//go:build tools
+
+// Names the command that is built from this module, so that `go mod tidy` keeps what it needs.
+package tools
+
+import _ "k8s.io/kubernetes/cmd/kube-apiserver"

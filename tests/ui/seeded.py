@@ -1,0 +1,60 @@
+"""A stack with the demo's seeded mix of jobs in it: more than fits at once, ended in every way.
+
+Output: a running WholeStack in which every page has something to show.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from app.admin.demo_workload import Workload
+from tests.stack.directory import stack_directory
+from tests.stack.whole_stack import WholeStack, fake_cluster, running_stack
+from tests.ui.lookout import Facts
+
+QUEUES = {"research": 1.0, "simulation": 2.0, "reports": 4.0}
+JOB_SET = "demo-seeded"
+JOBS = 900
+GPU_TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
+GPU_NODES = {"name": "gpu", "count": 4, "cpu": "32", "memory": "256Gi", "gpus": 8, "taints": [GPU_TAINT]}
+SETTINGS: dict[str, Any] = {
+    "kafka": {"partitions": 4, "replication": 1},
+    "dev": {"schedulers": 1},
+    "clusters": {name: fake_cluster(12, more=[GPU_NODES]) for name in ("alpha", "bravo")},
+}
+READY_S = 120.0
+
+CREATE_QUEUES = """mutation ($queues: [QueueInput!]!) {
+  createQueues(queues: $queues, waitFor: VISIBLE) { errors { message } } }"""
+SUBMIT = """mutation ($input: SubmitJobsInput!) {
+  submitJobs(input: $input, waitFor: VISIBLE) { results { jobId } errors { path message } } }"""
+CANCEL = """mutation ($ids: [ID!]!) { cancelJobs(jobIds: $ids, reason: "changed my mind") { affectedCount } }"""
+
+
+@contextmanager
+def seeded_stack() -> Iterator[WholeStack]:
+    """Up, filled, and with the first failures in it."""
+    with stack_directory("ui") as directory, running_stack(directory, SETTINGS) as stack:
+        seed(Facts(stack.api_url))
+        yield stack
+
+
+def seed(facts: Facts) -> None:
+    """Creates the queues, submits the jobs, waits until some run and some have failed."""
+    queues = [
+        {"name": name, "priorityFactor": factor, "owners": ["alice"], "labels": {"team": name}}
+        for name, factor in QUEUES.items()
+    ]
+    facts.ask(CREATE_QUEUES, queues=queues)
+    workload = Workload(1, tuple(QUEUES))
+    for call in workload.calls(JOBS, JOB_SET):
+        answer = facts.ask(SUBMIT, input={**call.input, "requestId": f"seed-{time.monotonic_ns()}"})
+        assert not answer["submitJobs"]["errors"], answer
+        ids = [each["jobId"] for each in answer["submitJobs"]["results"]]
+        if call.cancel:
+            facts.ask(CANCEL, ids=ids[-call.cancel :])
+    deadline = time.monotonic() + READY_S
+    while facts.job("RUNNING") is None or facts.job("FAILED") is None:
+        assert time.monotonic() < deadline, "the seeded jobs do not run"
+        time.sleep(0.5)
