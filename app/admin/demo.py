@@ -153,7 +153,8 @@ class Demo:
         watch = f'subscription {{ jobSetEvents(queue: "{queue}", jobSet: "{self._job_set}", after: "BEGIN") '
         body = json.dumps({"query": f"{watch}{{ events {{ kind jobId node reason }} cursor }} }}"})
         lines = f"""
-Argosy is up.   GraphQL: {url}    Kafka: {self._endpoints.bootstrap}    logs: {self._endpoints.state_dir}/logs
+Argosy is up.   Web UI: {self._endpoints.api_url}/    GraphQL: {url}
+Kafka: {self._endpoints.bootstrap}    logs: {self._endpoints.state_dir}/logs
 This demo's jobs are in queues {", ".join(self._queues)}, job set {self._job_set}.
 
 Try next, in another terminal:
