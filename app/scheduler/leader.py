@@ -55,9 +55,10 @@ class Leader:
         self._options, self._feed, self._epoch, self._leading = options, feed, epoch, leading
         settings = options.scheduler
         rules_of = pool_rules(settings)
-        self.pools = {pool: PoolLoop(pool, rules, feed.world, leading) for pool, rules in rules_of.items()}
         inputs = {pool: PoolInput(pool, rules, feed.world) for pool, rules in rules_of.items()}
         self._checks = SubmitChecks(feed.world, inputs, settings.submit_check)
+        leading = leading._replace(inconsistent=self._checks.inconsistent)
+        self.pools = {pool: PoolLoop(pool, rules, feed.world, leading) for pool, rules in rules_of.items()}
         self._silence = Silence(feed.world.clusters, feed.cluster_partitions, time.monotonic())
         self._rules = ExpiryRules(
             silent_s=settings.cluster_silent_expire_s,
@@ -94,6 +95,7 @@ class Leader:
             executor=executor,
             compiled=compiled,
             reasons={},
+            inconsistent=lambda members, now_s: None,
         )
         leader = cls(options, feed, epoch, leading)
         # The feed went on while the epoch began.

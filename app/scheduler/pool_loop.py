@@ -22,7 +22,7 @@ from app.scheduler.metrics import SchedulerMetrics
 from app.scheduler.pool_rules import PoolRules
 from app.scheduler.publisher import Publisher
 from app.scheduler.room import Slots
-from app.scheduler.round_commands import RoundCommands, commands_of
+from app.scheduler.round_commands import RoundCommands, commands_of, inconsistent_gangs
 from app.scheduler.round_input import Free, Moment, PoolInput, PreparedRound, World
 from app.scheduler.round_record import RoundHeader, queue_shares, record_of
 from app.scheduling.decisions import Decisions
@@ -50,7 +50,8 @@ class Restrictions(NamedTuple):
 
 class Leading(NamedTuple):
     """What the rounds of one epoch share. new_id: ULIDs; executor: where rounds are decided; compiled: returns when the
-    compiler is done; reasons: why runs are displaced, by run id."""
+    compiler is done; reasons: why runs are displaced, by run id; inconsistent: takes members (id, attempt, reason) of
+    gangs that contradict themselves, and when."""
 
     epoch: int
     assumptions: Assumptions
@@ -60,6 +61,7 @@ class Leading(NamedTuple):
     executor: Executor
     compiled: Callable[[], Awaitable[None]]
     reasons: dict[bytes, PreemptReason]
+    inconsistent: Callable[[list[tuple[bytes, int, str]], float], None]
 
 
 class _Decided(NamedTuple):
@@ -160,7 +162,7 @@ class PoolLoop:
         if prepared is None:
             return prepared_s * self._rules.fractions.pause_cheap
         decided = await self._decide(prepared, prepared_s)
-        backlog.after(prepared, decided.decisions)
+        backlog.after(prepared, decided.decisions, self._world.state.jobs)
         computed_s = await self._finish(header, prepared, decided.decisions, started_s, prepared_s, decided.seconds)
         return computed_s * self._rules.fractions.pause_cheap
 
@@ -198,6 +200,7 @@ class PoolLoop:
             leading.reasons.clear()
         leading.reasons.update(commands.reasons)
         decided_s = time.monotonic()
+        leading.inconsistent(inconsistent_gangs(prepared, decisions), decided_s)
         await leading.publisher.leases(header.round_id, commands.leases)
         await leading.publisher.preemptions(commands.preemptions)
         sent_s = time.monotonic()
