@@ -20,8 +20,9 @@ GANGS = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One submit call: the variables of the mutation, and the indexes of its jobs that are cancelled a little later: none
-    of a gang, as the others would wait for it for ever."""
+    """One submit call: the variables of the mutation, and the indexes of its jobs that are cancelled a little later.
+
+    None of them is of a gang: the others would wait for it for ever."""
 
     input: dict[str, Any]
     cancel: tuple[int, ...] = ()
