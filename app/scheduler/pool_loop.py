@@ -26,6 +26,7 @@ from app.scheduler.round_commands import RoundCommands, commands_of, inconsisten
 from app.scheduler.round_input import Free, Moment, PoolInput, PreparedRound, World
 from app.scheduler.round_record import RoundHeader, queue_shares, record_of
 from app.scheduling.decisions import Decisions
+from app.scheduling.memory import Memory
 from app.scheduling.resources import Int64
 from app.scheduling.round import Round
 from app.scheduling.schedule import schedule
@@ -83,6 +84,7 @@ class PoolLoop:
         self._shares: tuple[QueueShare, ...] | None = None
         self._was_empty = False
         self._backlog: Backlog | None = None
+        self._memories = {False: Memory(), True: Memory()}
         self._watch = world.state.jobs.watch()
         self._changed = True
         self._full_due_s = 0.0
@@ -134,7 +136,7 @@ class PoolLoop:
         prepared_s = time.monotonic() - started_s
         self._count_input(prepared, prepared_s)
         fractions = self._rules.fractions
-        if not prepared.queued and self._was_empty:
+        if not prepared.queued and self._was_empty and not prepared.overdrawn:
             self._backlog = None
             return prepared_s * fractions.pause_always
         self._was_empty = not prepared.queued
@@ -151,15 +153,18 @@ class PoolLoop:
         changed = self._watch.take()
 
         def choose(free: Free, needs: Int64, columns: tuple[str, ...]) -> Slots:
-            if columns != backlog.columns:
-                # The columns of what was free mean something else now.
-                self._full_due_s = 0.0
-                return changed[:0]
-            return backlog.offer(changed, free, needs, self._world.state.jobs)
+            return (
+                backlog.offer(changed, free, needs, self._world.state.jobs)
+                if columns == backlog.columns
+                else changed[:0]
+            )
 
         prepared = self._input.prepare_cheap(self._moment(restrictions, started_s), choose)
         prepared_s = time.monotonic() - started_s
         if prepared is None:
+            if self._input.nodes().resources.names != backlog.columns:
+                # What was free is said in other columns now.
+                self._changed, self._full_due_s = True, 0.0
             return prepared_s * self._rules.fractions.pause_cheap
         decided = await self._decide(prepared, prepared_s)
         backlog.after(prepared, decided.decisions, self._world.state.jobs)
@@ -173,7 +178,7 @@ class PoolLoop:
 
         def work() -> _Decided:
             began_s = time.monotonic()
-            decisions = schedule(prepared.round)
+            decisions = schedule(prepared.round, memory=self._memories[prepared.cheap])
             seconds = time.monotonic() - began_s
             backlog = None
             alternates = prepared_s + seconds > ALTERNATE_ABOVE_S and not prepared.round.config.prefer_large_jobs
