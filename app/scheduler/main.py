@@ -161,7 +161,7 @@ class Scheduler:
         try:
             epoch = await take_over(producer, feed.world.state, options.bootstrap, options.candidate)
             leader = await Leader.begin(
-                options, feed, epoch, producer, self._metrics, executor, self._faults, self.compiling.wait
+                options, feed, epoch, producer, self._metrics, executor, self._faults, self.compiling
             )
             self._beginning = False
             self._leader = leader

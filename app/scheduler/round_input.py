@@ -85,7 +85,7 @@ class PreparedRound:
 
 class _Base(NamedTuple):
     """What rounds of either kind begin with. placements: of all pools; standing: runs of this one; nodes: with what
-    only holds room; needs: base units by (number of a shape, resource); left: by (node, resource), what nothing stands on."""
+    only holds room; needs: base units by (number of a shape, resource); left: by (node, resource), what is free."""
 
     known: PoolNodes
     placements: Placements

@@ -77,6 +77,7 @@ class Loop:
         jobs, off = self.world.state.jobs, FaultSwitch(False)
         producer = cast(LogProducer, self.log)
         publisher = Publisher(producer, 1, self.world.assumptions, jobs, 4, FaultSwitches(off, off))
+        self.is_compiled = True
         self.inconsistent: list[tuple[bytes, int, str]] = []
         leading = Leading(
             epoch=1,
@@ -85,7 +86,7 @@ class Loop:
             metrics=SchedulerMetrics(CollectorRegistry()),
             new_id=self.world.new_run,
             executor=executor,
-            compiled=lambda: asyncio.sleep(0),
+            is_compiled=lambda: self.is_compiled,
             reasons={},
             inconsistent=lambda members, _: self.inconsistent.extend(members),
         )
@@ -241,3 +242,18 @@ def test_a_gang_stands_in_one_record_with_all_its_leases(executor: Executor) -> 
     assert sum(sizes) == 1_300
     assert max(sizes) == 1_100
     assert loop.world.state.counts()["leased"] == 1_300
+
+
+def test_a_large_pool_does_not_wait_for_the_compiler(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_loop, "UNCOMPILED_MAX", 10)
+    loop = Loop(executor)
+    loop.world.nodes("c0", node("n0", cpu="4"))
+    first = loop.world.submit(0, "a", 10)
+    loop.world.submit(0, "b", 10)
+    loop.is_compiled = False
+    loop.round()
+    loop.is_compiled = True
+    loop.round()
+    early, full = loop.log.rounds
+    assert (early.kind, early.queued, {each.job_id for each in early.placed}) == ("cheap", 10, set(first[:4]))
+    assert (full.kind, full.queued) == ("full", 16)
