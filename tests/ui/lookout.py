@@ -72,6 +72,7 @@ def visiting(browser: Browser, base: str, theme: str, *, width: int = WIDTH, hei
     try:
         yield visitor
     finally:
+        page.unroute_all(behavior="ignoreErrors")
         context.close()
 
 
