@@ -12,6 +12,7 @@ machine is good on another.
 import hashlib
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,15 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keeps compiled code, where possible."""
         try:
-            super().save_overload(signature, result)
-            (directory() / STAMP_FILE).write_text(stamp())
+            self._save(signature, result)
         except OSError:
             pass
+        except Exception:
+            # The index is of earlier sources and speaks of what is not there any more.
+            with suppress(OSError):
+                Path(self._cache_file._index_path).unlink(missing_ok=True)
+                self._save(signature, result)
+
+    def _save(self, signature: Any, result: Any) -> None:
+        super().save_overload(signature, result)
+        (directory() / STAMP_FILE).write_text(stamp())

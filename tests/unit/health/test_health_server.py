@@ -1,20 +1,25 @@
 """The health server speaks plain HTTP, says why a process is not ready, and is not hurt by what is no request."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from app.health import HealthServer
+from app.health import HealthServer, Page
 
 
 class Running:
     def __init__(self) -> None:
         self.reasons: list[str] = []
         self.registry = CollectorRegistry()
-        self.server = HealthServer("127.0.0.1", 0, lambda: self.reasons, self.registry)
+        pages = {"/echo": self.echo}
+        self.server = HealthServer("127.0.0.1", 0, lambda: self.reasons, self.registry, pages)
+
+    async def echo(self, parameters: Mapping[str, str]) -> Page:
+        """A page of the component itself."""
+        return Page("200 OK", repr(sorted(parameters.items())).encode())
 
     async def get(self, path: str, method: str = "GET") -> httpx.Response:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.server.port}") as client:
@@ -49,6 +54,12 @@ async def test_metrics_are_those_of_the_registry(running: Running) -> None:
     answer = await running.get("/metrics")
     assert "argosy_things_total 3.0" in answer.text
     assert answer.headers["content-type"].startswith("text/plain; version=")
+
+
+async def test_a_component_may_have_pages_of_its_own(running: Running) -> None:
+    answer = await running.get("/echo?pool=a%20b&x=1")
+    assert (answer.status_code, answer.text) == (200, "[('pool', 'a b'), ('x', '1')]")
+    assert (await running.get("/echo", "POST")).status_code == 405
 
 
 async def test_other_paths_and_methods_are_refused(running: Running) -> None:
