@@ -6,7 +6,7 @@ from app.domain.commands import BeginInstance, CancelJobs, Preemption, PreemptRe
 from app.domain.rows import PositionRow
 from app.scheduler.displacing import due_preemptions
 from app.scheduler.round_commands import RoundCommands
-from app.settings.scheduler import PriorityClassSettings, SchedulerSettings
+from app.settings.scheduler import PoolSettings, PriorityClassSettings, SchedulerSettings
 from tests.unit.scheduler.partition import CHIEF, INSTANCE, begin, lease, leases, queues, report, run_id
 from tests.unit.scheduler.world import SmallWorld, node, shape
 
@@ -197,3 +197,30 @@ def test_positions_are_kept_for_every_run(world: SmallWorld) -> None:
     position = world.state.positions[0]
     assert isinstance(position, PositionRow)
     assert set(world.state.jobs.runs) == {run_id(1)}
+
+
+def test_jobs_that_borrow_nodes_of_another_pool_are_its_tenants_and_go_first() -> None:
+    pools = {"default": PoolSettings(away_pools=("lent",)), "lent": PoolSettings()}
+    world = SmallWorld(settings=SchedulerSettings(priority_classes=CLASSES, default_priority_class="low", pools=pools))
+    world.step(0, queues("a", "b"), begin(1))
+    home, guest = (shape(2000, priority_class="low", pools=(pool,)) for pool in ("lent", "default"))
+    for each in (guest, home):
+        world.add_shape(each)
+    world.nodes("c0", node("n0", cpu="2"), node("n1", cpu="4", pool="lent"))
+    ids = world.submit(0, "a", 4, shape=guest, preemptible=True)
+    commands = world.commands(world.prepare("default"))
+    placed = {each.lease.job_id: (each.lease.node, each.lease.scheduled_at_priority) for each in commands.leases[0]}
+    assert placed == {ids[0]: ("n0", 100), ids[1]: ("n1", -1), ids[2]: ("n1", -1)}
+    send(world, commands)
+    assert world.prepare("default").running == 3
+    lent = world.prepare("lent")
+    assert [queue.name for queue in lent.round.queues] == ["a", "b", "a (away)"]
+    assert lent.running == 2
+    world.submit(0, "a", 1, shape=home, preemptible=True)
+    commands = world.commands(world.prepare("lent"))
+    (lease_at_home,) = commands.leases[0]
+    assert lease_at_home.lease.pool == "lent"
+    assert [each.queue for each in commands.preempted] == ["a"]
+    send(world, commands)
+    borrowed = world.prepare("default")
+    assert borrowed.running == 2, "the home run and the displaced one only hold room there"
