@@ -65,15 +65,16 @@ class ExecutorLoop:
         """Runs until it is cancelled. Raises ExecutorExit."""
         try:
             await self.lock.acquire()
-        except ClusterAccessError as error:
-            await self._cluster.close()
-            raise ExecutorExit(ExitCode.CONFIGURATION, f"cluster {self._options.cluster}: {error}") from None
-        try:
-            await self._run_with_lock()
+            try:
+                await self._run_with_lock()
+            finally:
+                await self.lock.release()
         except* ExecutorExit as group:
             raise _first(group) from None
+        except* ClusterAccessError as group:
+            error = group.exceptions[0]
+            raise ExecutorExit(ExitCode.CONFIGURATION, f"cluster {self._options.cluster}: {error}") from None
         finally:
-            await self.lock.release()
             await self._cluster.close()
 
     async def _run_with_lock(self) -> None:

@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,14 @@ class Refusal:
 
 @dataclass(slots=True)
 class SmallKube:
-    """version: of the store. history: (version, kind, type, object); compacted: versions up to it are forgotten."""
+    """version: of the store. history: (version, kind, type, object); compacted: versions up to it are forgotten; added:
+    what was ever created."""
 
     objects: dict[str, dict[str, Object]] = field(default_factory=lambda: {"pods": {}, "nodes": {}, "leases": {}})
     version: int = 100
     compacted: int = 0
     history: list[tuple[int, str, str, Object]] = field(default_factory=list)
+    added: list[tuple[int, str, str, Object]] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     calls: list[tuple[str, str]] = field(default_factory=list)
     watches: int = 0
@@ -60,6 +63,8 @@ class SmallKube:
             event = event if key in self.objects[kind] else "ADDED"
             self.objects[kind][key] = body
         self.history.append((self.version, kind, event, body))
+        if event == "ADDED":
+            self.added.append(self.history[-1])
         self._news.set()
         return body
 
@@ -203,7 +208,7 @@ def patched(stored: Object, body: Object) -> Object:
 
 
 def now() -> str:
-    return "2026-11-24T07:00:00Z"
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def refused(status: int, reason: str, message: str) -> web.Response:
