@@ -51,8 +51,9 @@ class Visitor:
         return self.page
 
     def settle(self) -> None:
+        """Until the page has its head and what it asked for."""
+        expect(self.page.locator("h1").first).to_be_attached(timeout=READY_MS)
         expect(self.page.locator("[role=status][aria-label=Loading]")).to_have_count(0, timeout=READY_MS)
-        expect(self.page.locator("h1")).to_be_visible(timeout=READY_MS)
 
 
 @contextmanager
@@ -101,11 +102,13 @@ class Facts:
         data: dict[str, Any] = answer["data"]
         return data
 
-    def job(self, *states: str) -> dict[str, Any] | None:
-        """The newest job in one of these states."""
-        text = """query ($states: [JobState!]) {
-          jobs(filter: {states: $states}, first: 1) { nodes { id queue jobSet cluster node } } }"""
-        nodes: list[dict[str, Any]] = self.ask(text, states=list(states))["jobs"]["nodes"]
+    def job(self, *states: str, oldest: bool = False) -> dict[str, Any] | None:
+        """The newest job in one of these states, or the oldest."""
+        text = """query ($states: [JobState!], $direction: OrderDirection!) {
+          jobs(filter: {states: $states}, order: {direction: $direction}, first: 1) {
+            nodes { id queue jobSet cluster node } } }"""
+        variables = {"states": list(states), "direction": "ASC" if oldest else "DESC"}
+        nodes: list[dict[str, Any]] = self.ask(text, **variables)["jobs"]["nodes"]
         return nodes[0] if nodes else None
 
     def round_with_work(self) -> str | None:
@@ -113,9 +116,9 @@ class Facts:
         pools = self.ask("{ pools { name } }")["pools"]
         for pool in pools:
             text = """query ($pool: String!) {
-              rounds(pool: $pool, first: 200) { nodes { id placed blocked } } }"""
+              rounds(pool: $pool, first: 200) { nodes { id placed preempted blocked } } }"""
             rounds = self.ask(text, pool=pool["name"])["rounds"]["nodes"]
-            busy = sorted(rounds, key=lambda each: (each["placed"] > 0 and each["blocked"] > 0, each["placed"] > 0))
+            busy = sorted(rounds, key=lambda each: (each["preempted"] > 0, each["placed"] > 0, each["blocked"] > 0))
             if busy:
                 return str(busy[-1]["id"])
         return None
@@ -125,7 +128,7 @@ def paths(facts: Facts) -> dict[str, str]:
     """Name of a page -> its path, with things that exist now."""
     running = facts.job("RUNNING") or facts.job("PENDING", "LEASED", "SUCCEEDED")
     failed = facts.job("FAILED")
-    queued = facts.job("QUEUED")
+    queued = facts.job("QUEUED", oldest=True)
     assert running is not None, "the demo has jobs"
     assert failed is not None, "the demo has failures"
     found = {
@@ -146,6 +149,7 @@ def paths(facts: Facts) -> dict[str, str]:
         "node": f"/clusters/{quote(running['cluster'])}/nodes/{quote(running['node'])}",
         "rounds": "/rounds",
         "health": "/health",
+        "explorer": "/explorer",
     }
     if queued is not None:
         found["job-queued"] = f"/jobs?job={queued['id']}"

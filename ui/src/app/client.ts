@@ -20,7 +20,7 @@ export function setToken(value: string): void {
 
 // Objects without an identity of their own live in what holds them.
 const EMBEDDED = [
-  "AsOf", "BlockedJobs", "Constraint", "ClusterName", "Explanation", "ExplanationEntry", "GroupKey", "Health", "JobConnection", "JobEdge",
+  "AsOf", "BlockedJobs", "Constraint", "ClusterName", "Explanation", "ExplanationEntry", "Gang", "GroupKey", "Health", "JobConnection", "JobEdge",
   "JobError", "JobGroup", "JobGroupConnection", "JobGroupEdge", "JobRequests", "JobsPayload", "NodeConnection", "NodeEdge", "NodeReason",
   "PageInfo", "Placement", "Preemption", "QueueConnection", "QueueEdge", "QueuePermission", "QueueShare", "RoundConnection", "RoundEdge",
   "SharePoint", "StateCount", "Subject", "Taint", "Throughput", "ThroughputPoint", "ViewStatus", "WaitTimes", "FieldError", "ItemError", "EventBatch",

@@ -29,6 +29,11 @@ function runMs(row: JobRow): string {
   return run?.started && run.finished ? String((ms(run.finished) - ms(run.started)) / 1_000) : "";
 }
 
+/** In words where there are words, else the code. */
+function reasonOf(row: JobRow): string {
+  return row.reason ?? row.reasonCode ?? "";
+}
+
 export const JOB_COLUMNS: readonly JobColumn[] = [
   column("state", 112, (row) => row.state, { cell: (row) => <State state={row.state} /> }),
   column("timeInState", 74, (row) => row.lastTransition, { right: true, cell: (row) => <Lasting since={row.lastTransition} /> }),
@@ -45,7 +50,7 @@ export const JOB_COLUMNS: readonly JobColumn[] = [
   column("pool", 80, (row) => row.pool ?? ""),
   column("runtime", 96, runMs, { right: true, cell: (row) => <RunTime row={row} /> }),
   column("exitCode", 50, (row) => (row.exitCode === null || row.exitCode === undefined ? "" : String(row.exitCode)), { right: true }),
-  column("reason", 260, (row) => row.reason ?? "", { grow: true, cell: (row) => (row.reason ? <span title={row.reason.slice(0, 500)}>{row.reason.slice(0, 200)}</span> : <span className="muted">{texts.common.none}</span>) }),
+  column("reason", 260, reasonOf, { grow: true, cell: (row) => (reasonOf(row) ? <span title={reasonOf(row).slice(0, 500)}>{reasonOf(row).slice(0, 200)}</span> : <span className="muted">{texts.common.none}</span>) }),
   column("failureCategory", 110, (row) => row.failureCategory ?? ""),
   column("attempt", 66, (row) => String(row.attempt), { right: true }),
   column("owner", 110, (row) => row.owner),

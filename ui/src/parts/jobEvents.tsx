@@ -6,11 +6,12 @@ import { graphql } from "../gql";
 import { absolute, ms } from "../lib/format";
 import { texts } from "../texts/en";
 import { Answer } from "./outcomes";
+import { JobLink } from "./pieces";
 import { isJobState, StateIcon } from "./states";
 
 const EVENTS = graphql(`
   query JobEvents($id: ID!) {
-    job(id: $id) { id events { id kind terminal time attempt cluster node requestor reason reasonCode exitCode priority } }
+    job(id: $id) { id events { id kind terminal time attempt cluster node requestor reason reasonCode exitCode priority preemptedBy } }
   }
 `);
 
@@ -32,7 +33,8 @@ export function JobEvents({ id, live }: { id: string; live: boolean }): ReactEle
                   </td>
                   <td className="num">{event.kind === "SUBMITTED" || event.kind === "QUEUED" ? "" : event.attempt + 1}</td>
                   <td style={{ overflowWrap: "anywhere" }}>
-                    {[event.node ? `${event.cluster ?? ""} / ${event.node}` : "", event.reason?.slice(0, 300) ?? event.reasonCode ?? "", event.exitCode === null || event.exitCode === undefined ? "" : `exit ${event.exitCode}`, event.requestor ? `by ${event.requestor}` : ""].filter(Boolean).join(" · ") || <span className="muted">{texts.common.none}</span>}
+                    {[event.node ? `${event.cluster ?? ""} / ${event.node}` : "", event.reason?.slice(0, 300) ?? event.reasonCode ?? "", event.exitCode === null || event.exitCode === undefined ? "" : `exit ${event.exitCode}`, event.requestor ? `by ${event.requestor}` : ""].filter(Boolean).join(" · ") || (event.preemptedBy ? "" : <span className="muted">{texts.common.none}</span>)}
+                    {event.preemptedBy ? <> for <JobLink id={event.preemptedBy} short /></> : null}
                   </td>
                   <td className="mono muted nowrap" title="partition-offset-ordinal">{event.id}</td>
                 </tr>

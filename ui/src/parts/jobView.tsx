@@ -26,6 +26,7 @@ const JOB = graphql(`
       id queue jobSet state priority priorityClass preemptible clientId owner namespace labels annotations externalUri pools
       submitted lastTransition finished deadlineSeconds attempt cluster node pool exitCode failureCategory reasonCode reason requestor
       requests { cpu memory ephemeralStorage gpu }
+      gang { id cardinality uniformityLabel failFast }
       runs { id attempt cluster node pool state leased pending started finished exitCode failureCategory reasonCode reason }
       errors { attempt time kind code message }
       podSpec
@@ -119,6 +120,7 @@ function Details({ job }: { job: JobDetail }): ReactElement {
         [texts.columns["submitted"] ?? "", <Time key="submitted" at={job.submitted} />],
         [texts.columns["node"] ?? "", job.node && job.cluster ? <span key="node"><NodeLink cluster={job.cluster} node={job.node} /> <span className="muted">{job.cluster}, {job.pool}</span></span> : null],
         ["Deadline", job.deadlineSeconds > 0 ? `${job.deadlineSeconds} s of running` : null],
+        ...(job.gang ? [["Gang", `${job.gang.id}, ${job.gang.cardinality} members${job.gang.uniformityLabel ? ` on equal ${job.gang.uniformityLabel}` : ""}${job.gang.failFast ? ", fails fast" : ", starts again as a whole"}`] as const] : []),
         ["Client id", job.clientId ? <span key="client" className="mono">{job.clientId}</span> : null],
         [texts.job.labels, <Chips key="labels" of={record(job.labels)} />],
         [texts.job.annotations, <Chips key="annotations" of={record(job.annotations)} />],

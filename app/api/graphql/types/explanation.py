@@ -61,6 +61,23 @@ _OF_STATE = {
 }
 
 
+_REASONS = {
+    "noNodeFits": "no node has room for it now",
+    "floatingResources": "the pool has not enough left of a floating resource",
+    "queueCordoned": "its queue is cordoned",
+    "queueResourceLimit": "it would take its queue above its limit for this priority class",
+    "queueRateLimit": "the rate limit of its queue is used up for the moment",
+    "rateLimit": "the rate limit of the pool is used up for the moment",
+    "roundResourceLimit": "the limit of new work in one round was reached before its turn",
+    "lookback": "too many jobs of its queue stand before it",
+    "decisionBudget": "the round ended before its turn",
+    "gangIncomplete": "not all members of its gang have been submitted",
+    "burstTooSmall": "it is more than its rate limit ever lets through at once",
+    "outranked": "its room was given to a job that ranks above it",
+}
+"""the scheduler's codes (app.scheduling.decisions.Reason) in words"""
+
+
 def explanation_of(job: JobRecord, found: WaitingFound | None) -> Explanation:
     """found: of a queued job."""
     latest = found.blocked[0] if found is not None and found.blocked else None
@@ -107,7 +124,7 @@ def _message(blocked: Blocked) -> str:
         tried = sum(each.nodes for each in blocked.nodes)
         reasons = ", ".join(f"{each.nodes:,} {each.reason}" for each in blocked.nodes[:3])
         return f"None of {tried:,} nodes fits: {reasons}."
-    return f"The scheduler passed it over: {blocked.reason}."
+    return f"The scheduler passed it over: {_REASONS.get(blocked.reason, blocked.reason)}."
 
 
 def _suggestions(blocked: Blocked | None, ahead: int | None) -> list[str]:
