@@ -89,7 +89,7 @@ class SubmitChecks:
 
     def __init__(self, world: World, pools: Mapping[str, PoolInput], settings: SubmitCheckSettings) -> None:
         self._world, self._pools, self._settings = world, pools, settings
-        self._watch = world.state.jobs.watch()
+        self._watch = world.state.jobs.watch() if settings.enabled else None
         self._fits: set[Key] = set()
         self._misfits: dict[Key, Misfit] = {}
         self._open: dict[Key, Question] = {}
@@ -97,7 +97,8 @@ class SubmitChecks:
 
     def close(self) -> None:
         """No more questions."""
-        self._world.state.jobs.unwatch(self._watch)
+        if self._watch is not None:
+            self._world.state.jobs.unwatch(self._watch)
 
     @property
     def version(self) -> Version:
@@ -106,7 +107,7 @@ class SubmitChecks:
 
     def ask(self, now_s: float) -> Asked | None:
         """What to find out now; None = nothing, or nothing would be certain."""
-        if not self._settings.enabled:
+        if self._watch is None:
             return None
         jobs = self._world.state.jobs
         if self._watch.everything:
