@@ -83,6 +83,7 @@ class PoolLoop:
         self._queue_buckets = QueueBuckets(rules.settings.queue_limiter)
         self._shares: tuple[QueueShare, ...] | None = None
         self._was_empty = False
+        self._turn = 0
         self._backlog: Backlog | None = None
         self._memories = {False: Memory(), True: Memory()}
         self._watch = world.state.jobs.watch()
@@ -233,8 +234,9 @@ class PoolLoop:
         shares = self._shares if prepared.cheap else queue_shares(prepared.round, decisions)
         tell = shares if shares != self._shares else ()
         record = await asyncio.get_running_loop().run_in_executor(
-            leading.executor, record_of, header, prepared, decisions, commands, tell or (), waiting
+            leading.executor, record_of, header, prepared, decisions, commands, tell or (), waiting, self._turn
         )
+        self._turn += 1
         recorded_s = time.monotonic()
         await leading.publisher.round(record)
         self._shares = shares

@@ -20,6 +20,9 @@ from app.scheduling.round import Round
 
 BLOCKED_MAX = 1_000
 """entries of `blocked` and of `quarantined` in one record: those with the most jobs"""
+EXPLAINED_NODES_MAX = 500_000
+"""nodes that the explanations of one round look at, all together"""
+EXPLAINED_MIN = 5
 PARKED = "parked: "
 
 
@@ -48,8 +51,10 @@ def record_of(
     commands: RoundCommands,
     shares: tuple[QueueShare, ...],
     waiting: int | None = None,
+    turn: int = 0,
 ) -> RoundRecord:
-    """The record. `shares`: of the queues, when they changed. `waiting`: jobs that waited, if not all were offered."""
+    """The record. `shares`: of the queues, when they changed. `waiting`: jobs that waited, if not all were offered.
+    `turn`: of the rounds of the pool; where not all that is blocked can be explained, it says who is."""
     round_ = prepared.round
     leases = (each for some in commands.leases.values() for each in some)
     return RoundRecord(
@@ -79,7 +84,7 @@ def record_of(
             for each in leases
         ),
         preempted=commands.preempted,
-        blocked=_blocked(round_, decisions),
+        blocked=_blocked(round_, decisions, turn),
         quarantined=_quarantined(prepared, decisions),
         shares=shares,
         timings_us=header.timings_us,
@@ -110,8 +115,11 @@ def queue_shares(round_: Round, decisions: Decisions) -> tuple[QueueShare, ...]:
     )
 
 
-def _blocked(round_: Round, decisions: Decisions) -> tuple[Blocked, ...]:
-    """Jobs without a node by (queue, shape, reason), those with the most jobs first."""
+def _blocked(round_: Round, decisions: Decisions, turn: int) -> tuple[Blocked, ...]:
+    """Jobs without a node by (queue, shape, reason), those with the most jobs first.
+
+    An explanation looks at every node, so in a large pool only some are worked out in one round, others in the next.
+    """
     table = decisions.unschedulable
     if not len(table):
         return ()
@@ -120,16 +128,19 @@ def _blocked(round_: Round, decisions: Decisions) -> tuple[Blocked, ...]:
     keys = (queue * len(round_.shapes) + shape) * len(Reason) + table.reason
     _, first, counts = np.unique(keys, return_index=True, return_counts=True)
     entries = []
+    asked = max(len(decisions.explanations), 1)
+    most = max(EXPLAINED_NODES_MAX // max(len(round_.nodes), 1), EXPLAINED_MIN)
     for at in np.argsort(-counts, kind="stable")[:BLOCKED_MAX].tolist():
         row = int(first[at])
         job, explanation = int(table.job[row]), int(table.explanation[row])
+        is_explained = (explanation - turn * most) % asked < most
         entries.append(
             _entry(
                 round_,
                 job,
                 int(counts[at]),
                 Reason(int(table.reason[row])).text,
-                decisions.explanations[explanation] if explanation >= 0 else None,
+                decisions.explanations[explanation] if explanation >= 0 and is_explained else None,
             )
         )
     return tuple(entries)

@@ -6,6 +6,7 @@ from app.domain.ids import format_id, time_ms_of
 from app.domain.rounds import RoundRecord
 from app.log.codec import decode, encode
 from app.pods.shape import encode_shape, shape_hash
+from app.scheduler import round_record
 from app.scheduler.buckets import Bucket, QueueBuckets
 from app.scheduler.pool_rules import DECISIONS_PER_ROUND_MAX, pool_rules
 from app.scheduler.round_commands import PlacedLease
@@ -99,6 +100,25 @@ def test_blocked_jobs_are_bounded_and_the_most_numerous_come_first(world: SmallW
     record, _, _ = decided(world)
     assert len(record.blocked) == BLOCKED_MAX
     assert record.blocked[0].jobs == 2
+
+
+def test_in_a_large_pool_each_round_explains_some_of_what_is_blocked(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(round_record, "EXPLAINED_NODES_MAX", 1)
+    for index in range(12):
+        each = shape(5000 + index)
+        world.add_shape(each)
+        world.submit(0, "a", 1, shape=each)
+    prepared = world.prepare()
+    decisions = schedule(prepared.round)
+    explained = []
+    for turn in range(3):
+        record = record_of(HEADER, prepared, decisions, world.commands(prepared, decisions), (), None, turn)
+        assert len(record.blocked) == 12
+        explained.append({each.example for each in record.blocked if each.nodes})
+    assert [len(each) for each in explained] == [5, 5, 5]
+    assert len(set.union(*explained)) == 12
 
 
 def test_leases_carry_what_the_queue_agent_checks(world: SmallWorld) -> None:
