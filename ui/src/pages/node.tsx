@@ -64,11 +64,11 @@ function Body({ data, node, cluster }: { data: NodePageQuery; node: NonNullable<
                 const share = total > 0 ? Math.min(1, (taken + others) / total) : 0;
                 return (
                   <tr key={name}>
-                    <td>{name}</td>
-                    <td className="num">{resource(name, String(quantity))}</td>
+                    <td className="nowrap">{name}</td>
+                    <td className="num nowrap">{resource(name, String(quantity))}</td>
                     <td className="num">{resource(name, String(used[name] ?? "0"))}</td>
                     <td className="num">{others === 0 ? texts.common.none : resource(name, String(others))}</td>
-                    <td className="num">{resource(name, String(Math.max(0, total - taken - others)))}</td>
+                    <td className="num nowrap">{resource(name, String(Math.max(0, total - taken - others)))}</td>
                     <td><div className="statebar" role="img" aria-label={percent(share)} title={percent(share)}><span style={{ flexGrow: 0, flexBasis: `${share * 100}%`, background: "var(--accent)" }} /></div></td>
                   </tr>
                 );
