@@ -75,7 +75,7 @@ def kube_version(name: str = "kube-apiserver") -> str:
 
 def installed_binaries(cache: Path | None = None) -> Path | None:
     """The directory of the three programs when all are there, else None."""
-    binaries = _home(cache) / "bin"
+    binaries = home_of(cache) / "bin"
     return binaries if all((binaries / command.name).is_file() for command in COMMANDS) else None
 
 
@@ -86,7 +86,7 @@ def ensure_kube_binaries(report: Callable[[str], None], cache: Path | None = Non
     if present is not None:
         return present
     go = find_go()
-    binaries = _home(cache) / "bin"
+    binaries = home_of(cache) / "bin"
     binaries.mkdir(parents=True, exist_ok=True)
     for command in COMMANDS:
         if not (binaries / command.name).is_file():
@@ -137,7 +137,8 @@ def _build(go: Path, command: Command, into: Path) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _home(cache: Path | None) -> Path:
+def home_of(cache: Path | None) -> Path:
+    """Where the programs of these versions are kept."""
     digest = hashlib.sha256(b"".join((_source(command) / "go.mod").read_bytes() for command in COMMANDS)).hexdigest()
     return (cache or cache_dir()) / f"kube-{kube_version().removeprefix('v')}-{digest[:DIGEST_CHARS]}"
 

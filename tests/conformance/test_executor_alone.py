@@ -85,8 +85,6 @@ def real() -> Iterator[dict[str, list[Report]]]:
             plane.make_namespace(FORBIDDEN_NAMESPACE, granted=False)
 
             def lose_node(run_id: str, node: str) -> None:
-                path = f"/api/v1/namespaces/default/pods/argosy-{run_id}"
-                plane.patch(path, {"metadata": {"labels": {"argosy.example/frozen": "true"}}})
                 plane.client.call("DELETE", f"/api/v1/nodes/{node}")
 
             access = KubeAccess(kubeconfig=plane.node.executor_kubeconfig)

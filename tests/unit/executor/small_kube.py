@@ -176,7 +176,7 @@ class SmallKube:
         since, cut = int(request.query["resourceVersion"]), self._cut
         if since < self.compacted:
             return refused(410, "Expired", "too old resource version")
-        response = web.StreamResponse()
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         while not cut.is_set():
             if not self.deaf:
