@@ -268,6 +268,7 @@ def test_a_gang_that_does_not_fail_fast_starts_again_together_as_a_new_generatio
     assert [p.state_of(job) for job in jobs] == [JobState.QUEUED] * 3
     assert [p.head(job).attempted for job in jobs] == [1, 0, 0]
     assert generations(p, jobs) == [1, 1, 1]
+    assert all(p.head(job).flags & FLAG_GANG for job in jobs)
     assert p.state.gang_sizes(GangKey(0, "g")) == {1: 3}
     assert set(decision.outcome.affected) == set(jobs)
     early = p.lease_all([(job, run_id(10 + number)) for number, job in enumerate(jobs)], node="n1")
@@ -325,6 +326,23 @@ def test_no_member_gets_more_runs_than_a_row_can_count() -> None:
         decision = p.report(jobs[attempt % 2], runs[attempt % 2], ReportState.RETURNED, attempted=False)
         p.report(jobs[1 - attempt % 2], runs[1 - attempt % 2], ReportState.GONE, attempt=attempt)
     assert decision.events[-1][1].reason_code == "MaxRunsExceeded"
+
+
+def test_a_member_in_place_of_another_cannot_give_the_others_more_runs() -> None:
+    p = Partition()
+    old, replaced = p.submit(2, job=gang(2, fail_fast=False))
+    for attempt in range(ATTEMPTS_TOTAL_MAX):
+        runs = start(p, [old, replaced], 10 * attempt)
+        p.report(replaced, runs[1], ReportState.RETURNED, attempted=False)
+        p.report(old, runs[0], ReportState.GONE, attempt=attempt)
+    assert p.head(old).attempt == ATTEMPTS_TOTAL_MAX
+    p.decide(CancelJobs(principal=ALICE, job_ids=(replaced,)))
+    [young] = p.submit(job=gang(2, fail_fast=False))
+    runs = start(p, [old, young], 10_000)
+    decision = p.report(young, runs[1], ReportState.RETURNED, attempted=False)
+    assert kinds(decision) == [E.LEASE_RETURNED, E.FAILED]
+    assert decision.events[-1][1].reason_code == "MaxRunsExceeded"
+    assert p.state_of(old) is JobState.LEASED
 
 
 def test_a_restart_passes_a_generation_that_waits_for_members() -> None:

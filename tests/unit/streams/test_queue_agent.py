@@ -21,7 +21,7 @@ from app.domain.state import GangKey, gang_key_of
 from app.log.codec import decode, encode
 from app.log.topics import CLIENT_IDS, DEAD_LETTERS, EVENTS, STATE
 from app.streams.step import StepLimits
-from tables.state import PartitionState, entries_of, gang_prefix, set_prefix
+from tables.state import BY_GANG, BY_SET, PartitionState, entries_of, gang_prefix, set_prefix
 from tests.faults.fold import Fold, LogRecord
 from tests.faults.load import Load
 from tests.faults.poisoned_queue import decide_or_raise
@@ -60,6 +60,8 @@ async def test_any_cut_into_steps_gives_the_events_rows_and_store_of_the_fold(te
     assert tenure.log.latest(STATE) == fold.state_rows()
     assert tenure.log.latest(CLIENT_IDS) == fold.id_rows()
     assert tenure.held() == fold.store()
+    index = {key for key in fold.store() if key[:1] in (BY_SET, BY_GANG)}
+    assert {entry for key, value in fold.state_rows().items() for entry in entries_of(key, value)} == index
     gangs = {key for row in fold.state.rows.values() if isinstance(row, JobRow) and (key := gang_key_of(row))}
     assert gangs
     for gang in gangs:
