@@ -162,6 +162,8 @@ class ModelExecutor:
                 ending = self.session.desired.runs[task.run_id].ending
                 in_trouble = ending is not None and ending.kind is EndKind.TROUBLE
                 self._safety.pod_is_ended(pod, in_trouble or self._ended_by_log(task.run_id))
+                if in_trouble:
+                    self._safety.pod_in_trouble_is_ended(pod)
             self.kube.delete(pod, now_ms)
         self.session.delete_ended(task.run_id)
 

@@ -35,6 +35,13 @@ def _told_as_lease(run: Run) -> bool:
 
 
 MUTATIONS: dict[str, Mutation] = {
+    "mark before deleting": Mutation(
+        source="rule 4, X7",
+        seed=546,
+        function="must_be_marked",
+        careless=lambda *_: False,
+        finding="logged as lost",
+    ),
     "drop answers that are behind": Mutation(
         source="rule 2", seed=84, function="answer_is_behind", careless=lambda *_: False
     ),
@@ -44,9 +51,9 @@ MUTATIONS: dict[str, Mutation] = {
     "displaced runs were told of": Mutation(source="rule 2", seed=93, function="has_told_of", careless=lambda *_: True),
     "create at most once": Mutation(source="rule 2", seed=0, function="may_be_created", careless=_told_as_lease),
     "lost pods end their run": Mutation(
-        source="rule 3", seed=378, function="lost_pod_ends_run", careless=lambda *_: False
+        source="rule 3", seed=419, function="lost_pod_ends_run", careless=lambda *_: False
     ),
-    "ask for full answers": Mutation(source="rule 3", seed=4),
+    "ask for full answers": Mutation(source="rule 3", seed=22),
     "positive evidence": Mutation(
         source="DESIGN.md 7",
         seed=87,
@@ -65,7 +72,7 @@ MUTATIONS: dict[str, Mutation] = {
         source="rule 4", seed=9, function="absence_is_certain", careless=_seen_as_absent
     ),
     "delete first, report after": Mutation(
-        source="rule 4", seed=8, function="trouble_is_said_while_pod_lives", careless=lambda: True
+        source="rule 4", seed=4, function="trouble_is_said_while_pod_lives", careless=lambda: True
     ),
     "keep finished pods": Mutation(source="rule 5", seed=491, function="finished_pod_may_go", careless=lambda *_: True),
     "act only with the lock": Mutation(
@@ -73,7 +80,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "refuse old instances": Mutation(source="rule 1", seed=88),
     "an instance begins once": Mutation(source="rule 1", seed=2216),
-    "offer only after BeginInstance": Mutation(source="rule 1", seed=13),
+    "offer only after BeginInstance": Mutation(source="rule 1", seed=16),
     "refuse leases while a run stops": Mutation(source="DESIGN.md 5", seed=434),
     "refuse old epochs": Mutation(source="DESIGN.md 6", seed=4),
     "assume undecided leases": Mutation(source="DESIGN.md 6", seed=1),

@@ -19,6 +19,8 @@ class Safety:
         """runs whose pod finished well, and that nobody else removed"""
         self._kept: set[str] = set()
         """those of them whose pod was not being deleted to end the run either"""
+        self._troubled: set[str] = set()
+        """runs whose pod was deleted because its image cannot be pulled: they are to be returned, not failed"""
 
     def pod_began(self, pod: ModelPod, kubes: list[ModelKube]) -> None:
         """No job runs in two pods at once, no node is booked twice, and no run runs after its last word was
@@ -49,7 +51,13 @@ class Safety:
             raise ViolationError(f"run {run} still runs when its last word {word} is accepted")
         if run in self._succeeded and not stopped and word != "SUCCEEDED":
             raise ViolationError(f"run {run} finished well and is logged as {word}")
+        if run in self._troubled and word == "FAILED":
+            raise ViolationError(f"run {run} was in trouble that was known, and is logged as lost")
         self._closed[run] = word
+
+    def pod_in_trouble_is_ended(self, pod: ModelPod) -> None:
+        """What was decided is not forgotten."""
+        self._troubled.add(pod.run)
 
     def pod_is_ended(self, pod: ModelPod, ended_by_log: bool) -> None:
         """Nobody's running job is stopped unless the log ended it (or its pod is in trouble)."""
