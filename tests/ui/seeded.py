@@ -8,21 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import yaml
+
 from app.admin.demo_workload import Workload
 from tests.stack.directory import stack_directory
-from tests.stack.whole_stack import WholeStack, fake_cluster, running_stack
+from tests.stack.whole_stack import ROOT, WholeStack, running_stack
 from tests.ui.lookout import Facts
 
 QUEUES = {"research": 1.0, "simulation": 2.0, "reports": 4.0}
+DEMO = ROOT / "infra" / "demo.yaml"
 JOB_SET = "demo-seeded"
 JOBS = 900
-GPU_TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
-GPU_NODES = {"name": "gpu", "count": 4, "cpu": "32", "memory": "256Gi", "gpus": 8, "taints": [GPU_TAINT]}
-SETTINGS: dict[str, Any] = {
-    "kafka": {"partitions": 4, "replication": 1},
-    "dev": {"schedulers": 1},
-    "clusters": {name: fake_cluster(12, more=[GPU_NODES]) for name in ("alpha", "bravo")},
-}
+CLUSTERS = 2
+NODES = {"cpu": 12, "gpu": 4}
 READY_S = 120.0
 
 CREATE_QUEUES = """mutation ($queues: [QueueInput!]!) {
@@ -32,10 +30,20 @@ SUBMIT = """mutation ($input: SubmitJobsInput!) {
 CANCEL = """mutation ($ids: [ID!]!) { cancelJobs(jobIds: $ids, reason: "changed my mind") { affectedCount } }"""
 
 
+def settings() -> dict[str, Any]:
+    """Those of the demo, with fewer clusters and nodes, so that some jobs have to wait."""
+    found: dict[str, Any] = yaml.safe_load(DEMO.read_text(encoding="utf-8"))
+    clusters = dict(list(found["clusters"].items())[:CLUSTERS])
+    for cluster in clusters.values():
+        groups = [{**group, "count": NODES[group["name"]]} for group in cluster["fake"]["node_groups"]]
+        cluster["fake"] = {**cluster["fake"], "node_groups": groups}
+    return {**found, "clusters": clusters, "dev": {"schedulers": 1}}
+
+
 @contextmanager
 def seeded_stack() -> Iterator[WholeStack]:
     """Up, filled, and with the first failures in it."""
-    with stack_directory("ui") as directory, running_stack(directory, SETTINGS) as stack:
+    with stack_directory("ui") as directory, running_stack(directory, settings()) as stack:
         seed(Facts(stack.api_url))
         yield stack
 
