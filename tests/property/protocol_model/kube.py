@@ -27,8 +27,9 @@ _PHASES = {"running": PodPhase.RUNNING, "trouble": PodPhase.PENDING, "done": Pod
 
 @dataclass(slots=True)
 class ModelPod:
-    """state: running, trouble (its image cannot be pulled) or done. mark: the last word on it, which holds it; released:
-    it is deleted but for that."""
+    """state: running, trouble (its image cannot be pulled) or done. mark: the last word on it, which holds it.
+
+    released: it is deleted but for that."""
 
     uid: str
     run: str
