@@ -1,10 +1,19 @@
-"""docs/reference/conformance.md, made of the cases: `python -m tests.conformance.table`."""
+"""docs/reference/conformance.md and fake-cluster.md, made of the cases and of the fake cluster's own table:
+`python -m tests.conformance.table`."""
 
 from pathlib import Path
 
+from app.executor.fake_cluster import script
 from tests.conformance.cases import CASES, Act, Case
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "conformance.md"
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+FAKE_HEAD = """# What a pod of a fake cluster does
+
+This page is made from app/executor/fake_cluster/script.py by `python -m tests.conformance.table`; do not edit it. A fake
+cluster reads a pod's spec by this table and journals what was created and deleted; nothing is run. The kwok stages of
+infra/kube play pods on a local Kubernetes API server by the same table, as far as the conformance suite needs it.
+
+"""
 HEAD = """# What becomes of a job in a cluster
 
 This page is made from the cases of tests/conformance by `python -m tests.conformance.table`; do not edit it. Each case
@@ -16,8 +25,15 @@ is run on a fake cluster and on a real Kubernetes API server, through the whole 
 """
 
 
-def page() -> str:
-    """The whole page."""
+def fake_page() -> str:
+    """The table in the docstring of the script's module, its wrapped rows joined."""
+    assert script.__doc__ is not None, "it documents the table"
+    text = script.__doc__.replace("\n  ", " ")
+    return FAKE_HEAD + "".join(f"{line}\n" for line in text.splitlines() if line.startswith("|"))
+
+
+def conformance_page() -> str:
+    """The table of the cases."""
     return HEAD + "".join(_row(case) for case in CASES)
 
 
@@ -32,5 +48,8 @@ def _row(case: Case) -> str:
     return f"| {case.name} | {what} | {events} | {case.code or ''} | {exit_code} |\n"
 
 
+PAGES = {"conformance.md": conformance_page, "fake-cluster.md": fake_page}
+
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    for name, made in PAGES.items():
+        (REFERENCE / name).write_text(made(), encoding="utf-8")
