@@ -9,9 +9,9 @@ from tests.conformance.cases import CASES, Act, Case
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 FAKE_HEAD = """# What a pod of a fake cluster does
 
-This page is made from app/executor/fake_cluster/script.py by `python -m tests.conformance.table`; do not edit it. A fake
-cluster reads a pod's spec by this table and journals what was created and deleted; nothing is run. The kwok stages of
-infra/kube play pods on a local Kubernetes API server by the same table, as far as the conformance suite needs it.
+This page is made from app/executor/fake_cluster/script.py by `python -m tests.conformance.table`; do not edit it. A
+fake cluster reads a pod's spec by this table and journals what was created and deleted; nothing is run. The kwok stages
+of infra/kube play pods on a local Kubernetes API server by the same table, as far as the conformance suite needs it.
 
 """
 HEAD = """# What becomes of a job in a cluster
