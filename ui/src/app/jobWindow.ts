@@ -29,6 +29,8 @@ export interface Order {
 export interface JobWindow {
   rows: readonly JobRow[];
   loading: boolean;
+  /** whether this filter and order were answered at least once */
+  answered: boolean;
   ended: boolean;
   trouble: Trouble | undefined;
   /** jobs that match and are newer than the first row */
@@ -56,6 +58,7 @@ export function useJobWindow(key: string, filter: () => JobFilter, order: Order,
   const [arrived, setArrived] = useState(0);
   const [estimate, setEstimate] = useState<number | null>(null);
   const [at, setAt] = useState(0);
+  const [answeredKey, setAnsweredKey] = useState<string | undefined>(undefined);
   const [round, setRound] = useState(0);
   const [page, setPage] = useState(0);
   const hidden = useHidden();
@@ -88,6 +91,7 @@ export function useJobWindow(key: string, filter: () => JobFilter, order: Order,
       if (stopped) return;
       asking.current = false;
       setLoading(false);
+      setAnsweredKey(key);
       if (error !== undefined) {
         setTrouble(troubleOf(error));
         if (isFirst && troubleOf(error).code !== "OFFLINE") setRows([]);
@@ -152,7 +156,7 @@ export function useJobWindow(key: string, filter: () => JobFilter, order: Order,
     seen.current = ids;
   }, []);
   const full = rows.length >= ROWS_MAX;
-  return { rows, loading, ended: ended || full, trouble, arrived, estimate, at, more: ended || full ? nothing : more, again, see };
+  return { rows, loading, answered: answeredKey === key, ended: ended || full, trouble, arrived, estimate, at, more: ended || full ? nothing : more, again, see };
 }
 
 function nothing(): void {

@@ -140,7 +140,7 @@ export function Jobs(): ReactElement {
 function Foot({ jobs, isFiltered }: { jobs: ReturnType<typeof useJobWindow>; isFiltered: boolean }): ReactElement {
   if (jobs.rows.length > 0) return <div className="foot" style={{ padding: "8px 12px" }}>{jobs.loading ? texts.common.loading : jobs.ended ? texts.jobs.end : ""}</div>;
   if (jobs.trouble !== undefined) return <Problem trouble={jobs.trouble} again={jobs.again} />;
-  if (jobs.loading) return <div style={{ padding: 12 }}><Loading rows={10} /></div>;
+  if (!jobs.answered) return <div style={{ padding: 12 }}><Loading rows={10} /></div>;
   return isFiltered ? <Empty title={texts.jobs.emptyTitle} hint={texts.jobs.emptyHint} /> : <Empty title={texts.jobs.emptyAllTitle} hint={texts.jobs.emptyAllHint} />;
 }
 
