@@ -9,6 +9,7 @@ Code is made for any processor of the architecture unless NUMBA_CPU_NAME says ot
 machine is good on another.
 """
 
+import contextlib
 import hashlib
 import tempfile
 from collections.abc import Callable
@@ -53,6 +54,20 @@ def directory() -> Path:
     except OSError:
         pass
     return Path(AppDirs(appname="argosy", appauthor=False).user_cache_dir) / "kernels"
+
+
+def is_complete() -> bool:
+    """Whether the code of all kernels is there, so that using them takes no time."""
+    try:
+        return (directory() / STAMP_FILE).read_text() == stamp()
+    except OSError:
+        return False
+
+
+def mark_complete() -> None:
+    """Notes that all kernels were compiled."""
+    with contextlib.suppress(OSError):
+        (directory() / STAMP_FILE).write_text(stamp())
 
 
 def _can_write(path: Path) -> bool:
@@ -105,8 +120,5 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keeps compiled code, where possible."""
-        try:
+        with contextlib.suppress(OSError):
             super().save_overload(signature, result)
-            (directory() / STAMP_FILE).write_text(stamp())
-        except OSError:
-            pass
