@@ -1,5 +1,7 @@
 """From the state after the passes to `Decisions`: placements, preemptions with their causes, reasons and shares."""
 
+from functools import cache
+
 import numpy as np
 
 from app.scheduling.decisions import (
@@ -16,7 +18,7 @@ from app.scheduling.decisions import (
     no_placements,
     no_preemptions,
 )
-from app.scheduling.explanation import EXPLANATIONS_MAX, Explanations, Room, closed_nodes, explain_shape
+from app.scheduling.explanation import EXPLANATIONS_MAX, Against, Explanations, Room, closed_nodes, explain_shape
 from app.scheduling.kernels.state import CONSIDERED, EVICTED, ORDERED, PLACED, PREEMPTED, UNDECIDED, WAITING
 from app.scheduling.resources import Float64, Int64
 from app.scheduling.round_state import Figures, Prepared
@@ -183,8 +185,11 @@ def _explanations(figures: Figures, prepared: Prepared, subjects: list[tuple[int
         levels=prepared.levels,
     )
 
+    @cache
+    def closed() -> Against:
+        return closed_nodes(round_, admission, room.full)
+
     def explain(shape: int, avoid: tuple[int, ...], now: Room) -> Explanation:
-        closed = closed_nodes(round_, admission, now.full)
-        return explain_shape(round_, admission.requests, shape, avoid, figures.matcher, now, closed)
+        return explain_shape(round_, admission.requests, shape, avoid, figures.matcher, now, closed())
 
     return Explanations(subjects, explain, room)
