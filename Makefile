@@ -14,7 +14,7 @@ NPM := ui/scripts/with-node.sh npm
 SOURCES := app agents tables tests benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv kernels jars kube demo demo-kube test-kube up down status test lint typecheck style format schemas lock clean
+.PHONY: help setup venv kernels jars kube demo demo-kube test-kube kube-if-possible up down status test lint typecheck style format schemas lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -68,6 +68,11 @@ demo: setup ui
 # The same with a real Kubernetes API server as one more cluster; Go builds it at the first time.
 kube: venv
 	@$(BIN)/argosy-admin dev fetch --kube
+
+# For machines that may lack Go: without it one line says so, and the tests of the real API server are skipped.
+kube-if-possible: venv
+	@if command -v go >/dev/null; then $(BIN)/argosy-admin dev fetch --kube; \
+	  else echo "Go is missing: the tests over a real Kubernetes API server will be skipped"; fi
 
 demo-kube: setup kube
 	@$(BIN)/argosy-admin demo --kube

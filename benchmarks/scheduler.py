@@ -16,8 +16,9 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -35,16 +36,20 @@ DEADLINE_S = 180.0
 class Scheduler:
     """A process under the clock."""
 
-    def __init__(self, bootstrap: str, name: str) -> None:
+    def __init__(self, bootstrap: str, name: str, scheduler: Mapping[str, Any] | None = None) -> None:
+        """`scheduler`: settings of the section of that name."""
         self.port = free_port()
         options = {
             "bootstrap": bootstrap,
             "partitions": PARTITIONS,
             "candidate": name,
             "health_port": self.port,
+            "scheduler": scheduler or {},
         }
         self.began_s = time.monotonic()
-        self._process = subprocess.Popen([sys.executable, "-m", "benchmarks.scheduler_process", json.dumps(options)])
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.scheduler_process", "scheduler", json.dumps(options)]
+        )
 
     def figure(self, name: str) -> float:
         """A metric; 0 when it is not there."""

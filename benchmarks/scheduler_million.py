@@ -4,6 +4,7 @@ Output: topics with `jobs` queued jobs of 200 shapes in 20 queues over 12 partit
 """
 
 import time
+from collections.abc import Sequence
 
 from confluent_kafka import Producer
 
@@ -38,21 +39,21 @@ TRANSACTION_ROWS = 50_000
 HEAD_END = 5 + JOB_HEAD.size
 
 
-def shapes() -> list[Shape]:
-    """Distinct requests of 1 to 16 cpu."""
+def shapes(times: int = 1) -> list[Shape]:
+    """Distinct requests of 1 to 16 cpu, `times` so much."""
     return [
         Shape(
             priority_class="argosy-default",
-            requests=(("cpu", 1000 << index % 5), ("memory", (1 + index) << 28)),
+            requests=(("cpu", times * 1000 << index % 5), ("memory", (1 + index) << 28)),
         )
         for index in range(SHAPE_COUNT)
     ]
 
 
-def write_shapes_and_nodes(bootstrap: str) -> None:
-    """argosy.shapes and one generation of each cluster."""
+def write_shapes_and_nodes(bootstrap: str, wanted: Sequence[Shape] | None = None) -> None:
+    """argosy.shapes (`wanted`, by default those of the jobs) and one generation of each cluster."""
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "message.max.bytes": 16 << 20})
-    for shape in shapes():
+    for shape in shapes() if wanted is None else wanted:
         body = encode_shape(shape)
         producer.produce(SHAPES, encode(ShapeRecord(body=body)), shape_hash(body), 0)
     for cluster in CLUSTER_NAMES:
@@ -75,8 +76,8 @@ def write_shapes_and_nodes(bootstrap: str) -> None:
     assert producer.flush(30) == 0
 
 
-def write_jobs(bootstrap: str, jobs: int, partitions: int) -> None:
-    """Queued jobs, in transactions that end with position rows."""
+def write_jobs(bootstrap: str, jobs: int, partitions: int, *, queues_count: int = QUEUES, times: int = 1) -> None:
+    """Queued jobs, in transactions that end with position rows. `times`: see `shapes`."""
     producer = Producer(
         {
             "bootstrap.servers": bootstrap,
@@ -88,8 +89,8 @@ def write_jobs(bootstrap: str, jobs: int, partitions: int) -> None:
     )
     producer.init_transactions(30)
     now_ms = int(time.time() * 1000)
-    queues = [f"queue-{index}" for index in range(QUEUES)]
-    hashes = [shape_hash(encode_shape(shape)) for shape in shapes()]
+    queues = [f"queue-{index}" for index in range(queues_count)]
+    hashes = [shape_hash(encode_shape(shape)) for shape in shapes(times)]
     position = encode(PositionRow(offset=-1, epoch=-1, log_time_ms=now_ms, settings_version=0))
     producer.begin_transaction()
     for queue in queues:
@@ -97,7 +98,7 @@ def write_jobs(bootstrap: str, jobs: int, partitions: int) -> None:
         producer.produce(STATE, encode(row), queue_key(queue), partition_of_name(queue, partitions))
     written = 0
     for call in range(jobs // CALL_JOBS):
-        queue = queues[call % QUEUES]
+        queue = queues[call % queues_count]
         partition = partition_of_name(queue, partitions)
         prefix = call_prefix(now_ms - jobs + call, partition, call)
         row = encode(JobRow(head=bytes(JOB_HEAD.size), queue=queue, incarnation=0, job_set=f"set-{call // 10}"))

@@ -25,7 +25,7 @@ TICK_S = 1.0
 CREATE_QUEUES = """mutation ($queues: [QueueInput!]!) {
   createQueues(queues: $queues, waitFor: APPLIED) { errors { code path message } } }"""
 SUBMIT = """mutation ($input: SubmitJobsInput!) {
-  submitJobs(input: $input) { results { jobId error { code path message } } errors { code path message } } }"""
+  submitJobs(input: $input) { results { index jobId error { code path message } } errors { code path message } } }"""
 CANCEL = """mutation ($ids: [ID!]!) {
   cancelJobs(jobIds: $ids, reason: "changed my mind", waitFor: LOGGED) { affectedCount } }"""
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED", "PREEMPTED", "REJECTED")
@@ -84,12 +84,13 @@ class Demo:
     async def _submit(self, call: Call) -> None:
         request_id = f"{self._job_set}-{self._random.getrandbits(64):016x}"
         payload = (await self._call(SUBMIT, {"input": {**call.input, "requestId": request_id}}))["submitJobs"]
-        ids = [result["jobId"] for result in payload["results"] if result["jobId"] and not result["error"]]
+        ids = {each["index"]: each["jobId"] for each in payload["results"] if each["jobId"] and not each["error"]}
         self._sent += len(ids)
         for error in payload["errors"]:
             self._refused[f"{error['path']}: {error['message']}"] += 1
-        if call.cancel and ids:
-            task = asyncio.create_task(self._cancel(self._random.sample(ids, min(call.cancel, len(ids)))))
+        cancelled = [ids[index] for index in call.cancel if index in ids]
+        if cancelled:
+            task = asyncio.create_task(self._cancel(cancelled))
             self._cancelling.add(task)
             task.add_done_callback(self._cancelling.discard)
 
@@ -153,7 +154,8 @@ class Demo:
         watch = f'subscription {{ jobSetEvents(queue: "{queue}", jobSet: "{self._job_set}", after: "BEGIN") '
         body = json.dumps({"query": f"{watch}{{ events {{ kind jobId node reason }} cursor }} }}"})
         lines = f"""
-Argosy is up.   GraphQL: {url}    Kafka: {self._endpoints.bootstrap}    logs: {self._endpoints.state_dir}/logs
+Argosy is up.   Web UI: {self._endpoints.api_url}/    GraphQL: {url}
+Kafka: {self._endpoints.bootstrap}    logs: {self._endpoints.state_dir}/logs
 This demo's jobs are in queues {", ".join(self._queues)}, job set {self._job_set}.
 
 Try next, in another terminal:

@@ -20,10 +20,12 @@ GANGS = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One submit call: the variables of the mutation, and how many of its jobs are to be cancelled a little later."""
+    """One submit call: the variables of the mutation, and the indexes of its jobs that are cancelled a little later.
+
+    None of them is of a gang: the others would wait for it for ever."""
 
     input: dict[str, Any]
-    cancel: int
+    cancel: tuple[int, ...] = ()
 
 
 class Workload:
@@ -52,10 +54,7 @@ class Workload:
         main = _container("train", ["sleep", "60"], "4", "32Gi")
         spec = {**_pod([_with_gpus(main, 16)]), "tolerations": [GPU_TOLERATION]}
         job = {"podSpecIndex": 0, "labels": {"app": "demo", "kind": "impossible"}}
-        return Call(
-            input={"queue": self._queues[0], "jobSet": job_set, "podSpecs": [spec], "jobs": [job]},
-            cancel=0,
-        )
+        return Call(input={"queue": self._queues[0], "jobSet": job_set, "podSpecs": [spec], "jobs": [job]})
 
     def _call(self, queue: str, job_set: str, jobs: int) -> Call:
         self._calls += 1
@@ -74,7 +73,8 @@ class Workload:
             "podSpecs": specs,
             "jobs": items,
         }
-        return Call(input=variables, cancel=sum(self._random.random() < 0.03 for _ in range(jobs)))
+        alone = [index for index, item in enumerate(items) if "gang" not in item]
+        return Call(input=variables, cancel=tuple(index for index in alone if self._random.random() < 0.03))
 
     def _job(self, spec: int, number: int) -> dict[str, Any]:
         return {

@@ -1,4 +1,5 @@
-"""`argosy-admin round`: runs a scheduling round that stands in a file, for tests, post-mortems and what-if.
+"""`argosy-admin round`: runs a scheduling round that stands in a file, for tests, post-mortems and what-if; takes such
+a file from the live leader.
 
 Input: `argosy-round/1` (reference round-file.md), a file or `-`. Output: `argosy-decisions/1`. With `-` each line of
 standard input is a round and is answered at once by one line; a line that is no round is answered by an object with
@@ -6,12 +7,17 @@ standard input is a round and is answered at once by one line; a line that is no
 """
 
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Annotated, BinaryIO
+from urllib.parse import urlencode
 
 import msgspec
 import typer
 
+from app.admin.invocation import settings_of
+from app.admin.state import StateDirectory
 from app.scheduling.decisions_file import print_decisions
 from app.scheduling.errors import RoundError
 from app.scheduling.round_file import parse_round
@@ -21,6 +27,8 @@ FILE_BYTES_MAX = 2 * 1024**3
 LINE_BYTES_MAX = 256 * 1024**2
 UNCOMPILED_BYTES_MAX = 4 * 1024**2
 """A longer round is decided sooner by compiling first."""
+ANSWER_BYTES_MAX = 4096
+DUMP_TIMEOUT_S = 300.0
 EXIT_BAD_ROUND = 1
 EXIT_BAD_FILE = 2
 
@@ -62,6 +70,57 @@ def compile_() -> None:
     kept = kernels_are_kept()
     compile_kernels()
     typer.echo("the kernels of rounds were compiled before" if kept else "compiled the kernels of rounds")
+
+
+@app.command("dump")
+def dump(
+    context: typer.Context,
+    pool: Annotated[str, typer.Option(help="The pool whose round is wanted.")] = "default",
+    url: Annotated[
+        str | None,
+        typer.Option(help="Health server of the leader, such as http://127.0.0.1:9102; default: the local stack's."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the round here instead of to standard output.")] = None,
+) -> None:
+    """Take the round that the live leader would decide now, as a file for `round run`."""
+    urls = [url] if url is not None else _schedulers(context)
+    said = ["no scheduler of a local stack was found: name one with --url"] if not urls else []
+    for each in urls:
+        try:
+            document = fetch_round(each, pool)
+        except OSError as error:
+            said.append(f"{each}: {error}")
+            continue
+        if output is None:
+            sys.stdout.buffer.write(document)
+        else:
+            output.write_bytes(document)
+        return
+    for line in said:
+        typer.echo(f"round dump: {line}", err=True)
+    raise typer.Exit(EXIT_BAD_FILE)
+
+
+def fetch_round(url: str, pool: str) -> bytes:
+    """The round from a leader's health server. Raises OSError with what it said."""
+    if not url.startswith("http://"):
+        raise OSError("a health server speaks plain http://")
+    try:
+        with urllib.request.urlopen(
+            f"{url.rstrip('/')}/round?{urlencode({'pool': pool})}", timeout=DUMP_TIMEOUT_S
+        ) as answer:
+            return bytes(answer.read(FILE_BYTES_MAX))
+    except urllib.error.HTTPError as answer:
+        raise OSError(answer.read(ANSWER_BYTES_MAX).decode(errors="replace").strip()) from None
+    except urllib.error.URLError as error:
+        raise OSError(str(error.reason)) from None
+
+
+def _schedulers(context: typer.Context) -> list[str]:
+    directory = StateDirectory(Path(settings_of(context).dev.state_dir))
+    state = directory.read()
+    names = [process.name for process in state.processes if process.name.startswith("scheduler")] if state else []
+    return [f"http://127.0.0.1:{directory.port(f'{name}-health', 0, setting='')}" for name in names]
 
 
 def answer_file(path: Path, sink: BinaryIO) -> int:

@@ -18,14 +18,14 @@ from app.domain.errors import ErrorCode
 
 BUILT = Path(__file__).parents[2] / "ui" / "dist"
 API_PATHS = ("graphql", "executor")
-PAGES = ("", "jobs", "sets", "queues", "clusters", "nodes", "rounds", "health")
+PAGES = ("", "jobs", "sets", "queues", "clusters", "nodes", "rounds", "health", "explorer")
 """first segments of the addresses that the UI has pages for (ui/src/app/router.tsx); others say that they have none"""
 IMMUTABLE = "public, max-age=31536000, immutable"
 """files under assets/ carry a hash of their content in their names"""
 HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        "font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+        "font-src 'self' data:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",

@@ -3,6 +3,7 @@ argosy.commands again."""
 
 from bisect import bisect_right, insort
 from collections import Counter
+from collections.abc import Mapping
 
 from app.domain.apply import position_of
 from app.domain.rows import POSITION_KEY, JobRow, OperationRow, PositionRow
@@ -60,6 +61,12 @@ class MemoryState:
             log_time_ms=log_time_ms,
             settings_version=position.settings_version,
         )
+
+    def restore(self, rows: Mapping[bytes, StateRow], ids: Mapping[bytes, IdRow]) -> None:
+        """Takes rows as the changelogs hold them, into an empty state."""
+        for key, row in rows.items():
+            self._put(key, row)
+        self.ids.update(ids)
 
     def _put(self, key: bytes, row: StateRow | None) -> None:
         before = self.rows.get(key)

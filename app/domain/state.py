@@ -214,8 +214,14 @@ class Overlay:
     def gang_members(self, gang: GangKey, generation: int, limit: int) -> list[bytes]:
         """Ids of live members of one generation, ascending, at most `limit`."""
         moves = self._moves(gang)
-        found = self.base.gang_members(gang, generation, limit + len(moves))
-        stay = [job_id for job_id in found if job_id not in moves]
+        asked = limit
+        while True:
+            found = self.base.gang_members(gang, generation, asked)
+            stay = [job_id for job_id in found if job_id not in moves]
+            # Mostly nobody has left: it would be dear to ask for as many more as have moved.
+            if len(stay) >= limit or len(found) < asked:
+                break
+            asked = min(4 * asked, limit + len(moves))
         return sorted(stay + [job_id for job_id, (_, now) in moves.items() if now == generation])[:limit]
 
     def _moves(self, gang: GangKey) -> Moves:

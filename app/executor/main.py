@@ -28,7 +28,8 @@ FAKE_TIMINGS = Timings(
     image_not_found_ms=10_000,
     image_unavailable_ms=30_000,
     stuck_starting_ms=120_000,
-    node_lost_ms=10_000,
+    force_delete_ms=5_000,
+    node_lost_ms=5_000,
 )
 """An in-process cluster has no create under way that outlives its process, and nobody waits a quarter of an hour for
 a played image."""

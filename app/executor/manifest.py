@@ -43,6 +43,13 @@ _ARMADA_NAMES = {
     "ARGOSY_GANG_NODE_UNIFORMITY_LABEL_NAME": "ARMADA_GANG_NODE_UNIFORMITY_LABEL_NAME",
     "ARGOSY_GANG_NODE_UNIFORMITY_LABEL_VALUE": "ARMADA_GANG_NODE_UNIFORMITY_LABEL_VALUE",
 }
+_ARMADA_LABELS = {
+    LABEL_JOB_ID: "armada_job_id",
+    LABEL_RUN_ID: "armada_job_run_id",
+    LABEL_QUEUE: "armada_queue_id",
+}
+_ARMADA_POD_OF_JOB = {"armada_pod_number": "0", "armada_pod_count": "1"}
+"""a job is one pod"""
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -124,7 +131,8 @@ def _labels(lease: Lease) -> dict[str, str]:
     }
     if _LABEL_VALUE.match(lease.queue):
         labels[LABEL_QUEUE] = lease.queue
-    return labels
+    theirs = {name: labels[ours] for ours, name in _ARMADA_LABELS.items() if ours in labels}
+    return {**labels, **theirs, **_ARMADA_POD_OF_JOB}
 
 
 def _annotations(lease: Lease, log: str, cluster: str) -> dict[str, str]:
@@ -135,6 +143,8 @@ def _annotations(lease: Lease, log: str, cluster: str) -> dict[str, str]:
         ANNOTATION_QUEUE: lease.queue,
         ANNOTATION_JOB_SET: lease.job_set,
         ANNOTATION_OWNER: lease.owner,
+        "armada_jobset_id": lease.job_set,
+        "armada_owner": lease.owner,
     }
     if lease.gang is not None:
         annotations[ANNOTATION_GANG_ID] = lease.gang.id

@@ -1,5 +1,5 @@
 """How a process is, for probes and Prometheus. Knows nothing of what the process does."""
 
-from app.health.server import HealthServer
+from app.health.server import HealthServer, Page
 
-__all__ = ["HealthServer"]
+__all__ = ["HealthServer", "Page"]

@@ -7,7 +7,10 @@ framework, because every component starts it.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from ipaddress import ip_address
+from typing import NamedTuple
+from urllib.parse import parse_qsl
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
@@ -15,15 +18,36 @@ log = logging.getLogger(__name__)
 
 REQUEST_BYTES_MAX = 16 << 10
 REQUEST_TIMEOUT_S = 5.0
+PAGE_TIMEOUT_S = 300.0
 TEXT = "text/plain; charset=utf-8"
+
+
+class Page(NamedTuple):
+    """An answer. status such as "200 OK"."""
+
+    status: str
+    body: bytes
+    kind: str = TEXT
+
+
+MakePage = Callable[[Mapping[str, str]], Awaitable[Page]]
+"""The parameters of a request -> the answer."""
 
 
 class HealthServer:
     """ready() gives one line per reason why the process is not ready; nothing = ready. port 0 = any free one, see
-    `port`."""
+    `port`. `pages`: further paths, answered to callers on this machine only."""
 
-    def __init__(self, host: str, port: int, ready: Callable[[], Sequence[str]], registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        ready: Callable[[], Sequence[str]],
+        registry: CollectorRegistry,
+        pages: Mapping[str, MakePage] | None = None,
+    ) -> None:
         self.host, self.port = host, port
+        self._pages = pages or {}
         self._ready, self._registry = ready, registry
         self._server: asyncio.Server | None = None
 
@@ -43,13 +67,25 @@ class HealthServer:
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
                 request = await reader.readuntil(b"\r\n\r\n")
-                writer.write(self._answer(request.split(b"\r\n", 1)[0]))
+            line = request.split(b"\r\n", 1)[0]
+            make, parameters = self._page_of(line) if _is_local(writer) else (None, {})
+            async with asyncio.timeout(REQUEST_TIMEOUT_S if make is None else PAGE_TIMEOUT_S):
+                if make is None:
+                    writer.write(self._answer(line))
+                else:
+                    page = await make(parameters)
+                    writer.write(_response(page.status, page.body, page.kind))
                 await writer.drain()
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, ConnectionError):
             # Not a request, or nobody waits for the answer: there is nothing to say.
             pass
         finally:
             writer.close()
+
+    def _page_of(self, request_line: bytes) -> tuple[MakePage | None, Mapping[str, str]]:
+        method, _, rest = request_line.partition(b" ")
+        path, _, query = rest.split(b" ")[0].decode(errors="replace").partition("?")
+        return (self._pages.get(path) if method == b"GET" else None), dict(parse_qsl(query))
 
     def _answer(self, request_line: bytes) -> bytes:
         method, _, rest = request_line.partition(b" ")
@@ -69,7 +105,12 @@ class HealthServer:
         return _response(status, body, kind, with_body=method == b"GET")
 
 
-def _response(status: str, body: str, kind: str = TEXT, *, with_body: bool = True) -> bytes:
-    content = body.encode()
+def _is_local(writer: asyncio.StreamWriter) -> bool:
+    peer = writer.get_extra_info("peername")
+    return bool(peer) and ip_address(peer[0]).is_loopback
+
+
+def _response(status: str, body: str | bytes, kind: str = TEXT, *, with_body: bool = True) -> bytes:
+    content = body.encode() if isinstance(body, str) else body
     head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
     return head.encode() + (content if with_body else b"")

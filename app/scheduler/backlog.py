@@ -44,8 +44,10 @@ class Backlog:
     `slots`: of the jobs that it left waiting, queue by queue in order. `queue_at`, `queue_end`: where each queue has
     its first open place and its end in it. `open`: by place, whether to offer it though no room came free. `groups`:
     (queue, shape) -> places of jobs without a gang, in order. `gangs`: slots of members of gangs that wait, in order.
-    `blocked`: numbers of shapes that no node takes. `late`: jobs that came after the full round and wait, by shape.
+    `listed`: by slot, whether it stands in `slots` and has not changed since. `blocked`: numbers of shapes that no node
+    takes. `late`: the same for jobs that came after it.
     `again`: jobs that came and were not offered, or only limits kept back. `free`: after the last round of any kind.
+    `waiting`: jobs in all. `cut`: more might have fitted than the last round offered.
     """
 
     slots: Slots
@@ -54,12 +56,14 @@ class Backlog:
     open: Bool
     groups: dict[tuple[int, int], Int64]
     gangs: Slots
+    listed: Bool
     blocked: set[int]
     free: Free
     columns: tuple[str, ...]
-    late: dict[int, list[int]] = field(default_factory=dict)
+    late: dict[tuple[int, int], set[int]] = field(default_factory=dict)
     again: list[int] = field(default_factory=list)
     waiting: int = 0
+    cut: bool = False
 
     def offer(self, changed: Slots, free: Free, needs: Int64, jobs: JobColumns) -> Slots:
         """Slots to offer, ascending.
@@ -67,7 +71,10 @@ class Backlog:
         changed: slots that changed since the last round; free: room as of now, with the columns of `columns`; needs:
         base units by (number of a shape, resource)."""
         allowance = self._allowance(free, needs)
+        # They may fit now; those that do not will be found to be blocked again.
+        self.blocked -= allowance.keys()
         parts: list[Slots] = [self._news(changed, jobs), self._head_of_queues(jobs)]
+        self.cut = False
         if allowance:
             parts += self._unblocked(allowance, jobs)
         chosen = np.unique(np.concatenate(parts))
@@ -75,19 +82,29 @@ class Backlog:
             chosen = _with_mates(chosen, jobs)
         return chosen
 
-    def after(self, prepared: PreparedRound, decisions: Decisions) -> None:
+    def after(self, prepared: PreparedRound, decisions: Decisions, jobs: JobColumns) -> None:
         """Learns from a cheap round."""
         self.waiting += prepared.queued - len(decisions.scheduled)
-        self.free = free_after(prepared, decisions)
+        free = free_after(prepared, decisions)
+        # Where not all could be offered that might fit, the room still counts as new.
+        self.free = np.minimum(free, self.free) if self.cut and len(free) == len(self.free) else free
         table, gang = decisions.unschedulable, prepared.round.jobs.gang
         self.blocked.update(_blocked_shapes(prepared, decisions))
-        shapes = np.array(prepared.shape_numbers, np.int64)[prepared.round.jobs.shape[table.job]]
-        for job, reason, shape in zip(table.job.tolist(), table.reason.tolist(), shapes.tolist(), strict=True):
-            slot = int(prepared.slots[job])
-            if reason in OPEN:
-                self.again.append(slot)
-            elif gang[job] < 0:
-                self.late.setdefault(shape, []).append(slot)
+        again = np.isin(table.reason, np.array(OPEN, np.uint8))
+        self.again.extend(prepared.slots[table.job[again]].tolist())
+        slots = prepared.slots[table.job[~again & (gang[table.job] < 0)]]
+        self._put_late(slots[~self._is_listed(slots)], jobs)
+
+    def _is_listed(self, slots: Slots) -> Bool:
+        """bool: it is in `slots` since the full round."""
+        within = slots < len(self.listed)
+        mask: Bool = within & self.listed[np.where(within, slots, 0)]
+        return mask
+
+    def _put_late(self, slots: Slots, jobs: JobColumns) -> None:
+        columns = (slots.tolist(), jobs.queue[slots].tolist(), jobs.shape[slots].tolist())
+        for slot, queue, shape in zip(*columns, strict=True):
+            self.late.setdefault((queue, shape), set()).add(slot)
 
     def _allowance(self, free: Free, needs: Int64) -> dict[int, int]:
         """Shape -> how many jobs of it the room that came free could take at most, where it takes any."""
@@ -97,7 +114,7 @@ class Backlog:
         found: dict[int, int] = {}
         if not len(rooms):
             return found
-        for shape in self.blocked:
+        for shape in self.blocked.union(key[1] for key in (*self.groups, *self.late)):
             wanted = needs[shape]
             asked = np.flatnonzero(wanted)
             fits = (rooms[:, asked] // wanted[asked]).min(axis=1) if len(asked) else np.full(len(rooms), OFFERED_MAX)
@@ -108,12 +125,12 @@ class Backlog:
 
     def _news(self, changed: Slots, jobs: JobColumns) -> Slots:
         """Jobs that came since the last round, and those that may go at once though they did not."""
+        self.listed[changed[changed < len(self.listed)]] = False
         waits = changed[_waiting(changed, jobs)]
         known = np.zeros(len(jobs.shapes) + 1, np.bool_)
         known[list(self.blocked)] = True
         hopeless = known[jobs.shape[waits]] & (jobs.gang[waits] == NONE)
-        for slot, shape in zip(waits[hopeless].tolist(), jobs.shape[waits[hopeless]].tolist(), strict=True):
-            self.late.setdefault(shape, []).append(slot)
+        self._put_late(waits[hopeless], jobs)
         self.waiting += int(hopeless.sum())
         news = np.concatenate((np.array(self.again, np.intp), waits[~hopeless]))
         self.again = news[OFFERED_MAX:].tolist()
@@ -134,16 +151,21 @@ class Backlog:
     def _unblocked(self, allowance: dict[int, int], jobs: JobColumns) -> list[Slots]:
         """The first jobs of each queue and shape that room came free for, and gangs."""
         chosen = [(key, places) for key, places in self.groups.items() if key[1] in allowance]
-        late = [(shape, slots) for shape, slots in self.late.items() if shape in allowance]
+        late = [(key, slots) for key, slots in self.late.items() if key[1] in allowance]
         most = max(OFFERED_MAX // max(len(chosen) + len(late), 1), 1)
+        self.cut = any(allowance[key[1]] > most for key, _ in (*chosen, *late))
         parts: list[Slots] = []
         for key, places in chosen:
-            waits = np.flatnonzero(_waiting(self.slots[places[: SCANNED_MAX * most]], jobs))
+            head = self.slots[places[: SCANNED_MAX * most]]
+            waits = np.flatnonzero(_waiting(head, jobs) & self._is_listed(head))
             self.groups[key] = places[int(waits[0]) if len(waits) else SCANNED_MAX * most :]
-            parts.append(self.slots[places[waits[: allowance[key[1]]]]][:most])
-        for shape, slots in late:
-            self.late[shape] = slots = [slot for slot in slots if jobs.live[slot] and jobs.state[slot] == QUEUED]
-            parts.append(np.array(slots[: min(allowance[shape], most)], np.intp))
+            parts.append(self.slots[places[waits[: min(allowance[key[1]], most)]]])
+        for key, known in late:
+            slots = np.array(sorted(known), np.intp)
+            slots = slots[_waiting(slots, jobs)]
+            slots = slots[np.lexsort((jobs.text[slots], jobs.submitted_ms[slots], jobs.priority[slots]))]
+            self.late[key] = set(slots.tolist())
+            parts.append(slots[: min(allowance[key[1]], most)])
         parts.append(self.gangs)
         return parts
 
@@ -168,6 +190,8 @@ def backlog_of(prepared: PreparedRound, decisions: Decisions) -> Backlog:
         shape = prepared.shape_numbers[int(round_.jobs.shape[job])]
         groups[int(round_.jobs.queue[job]), shape] = places
     is_open = np.isin(reason[ordered], np.array(OPEN, np.uint8))
+    listed = np.zeros(int(prepared.slots.max(initial=0)) + 1, np.bool_)
+    listed[prepared.slots[ordered]] = True
     gangs = np.flatnonzero((round_.jobs.gang[ordered] >= 0) & ~is_open)[:GANG_MEMBERS_MAX]
     ends = np.cumsum(np.bincount(queue, minlength=len(round_.queues))).astype(np.int64)
     return Backlog(
@@ -177,6 +201,7 @@ def backlog_of(prepared: PreparedRound, decisions: Decisions) -> Backlog:
         open=is_open,
         groups=groups,
         gangs=prepared.slots[ordered[gangs]],
+        listed=listed,
         blocked=set(_blocked_shapes(prepared, decisions)),
         free=free_after(prepared, decisions),
         columns=round_.resources.names,

@@ -7,7 +7,6 @@ when somebody else leads, errors of the log when a record could not be produced.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 
@@ -16,6 +15,7 @@ from app.log.admin import partition_count
 from app.log.producer import LogProducer
 from app.log.topics import ROUNDS
 from app.scheduler.assumptions import Outstanding
+from app.scheduler.compiling import Compiling
 from app.scheduler.displacing import due_preemptions
 from app.scheduler.expiry import ExpiryRules, clusters_with_runs, due_expiries
 from app.scheduler.feed import Feed
@@ -51,13 +51,16 @@ class Leader:
         feed: Feed,
         epoch: Epoch,
         leading: Leading,
+        compiling: Compiling,
     ) -> None:
         self._options, self._feed, self._epoch, self._leading = options, feed, epoch, leading
+        self._compiling = compiling
         settings = options.scheduler
         rules_of = pool_rules(settings)
-        self.pools = {pool: PoolLoop(pool, rules, feed.world, leading) for pool, rules in rules_of.items()}
         inputs = {pool: PoolInput(pool, rules, feed.world) for pool, rules in rules_of.items()}
         self._checks = SubmitChecks(feed.world, inputs, settings.submit_check)
+        leading = leading._replace(inconsistent=self._checks.inconsistent)
+        self.pools = {pool: PoolLoop(pool, rules, feed.world, leading) for pool, rules in rules_of.items()}
         self._silence = Silence(feed.world.clusters, feed.cluster_partitions, time.monotonic())
         self._rules = ExpiryRules(
             silent_s=settings.cluster_silent_expire_s,
@@ -80,7 +83,7 @@ class Leader:
         metrics: SchedulerMetrics,
         executor: Executor,
         faults: FaultSwitches,
-        compiled: Callable[[], Awaitable[None]],
+        compiling: Compiling,
     ) -> "Leader":
         """Prepares the first round. Raises errors of the log."""
         partitions = await asyncio.to_thread(partition_count, options.bootstrap, ROUNDS)
@@ -92,10 +95,11 @@ class Leader:
             metrics=metrics,
             new_id=RunIds(),
             executor=executor,
-            compiled=compiled,
+            is_compiled=lambda: not compiling.running,
             reasons={},
+            inconsistent=lambda members, now_s: None,
         )
-        leader = cls(options, feed, epoch, leading)
+        leader = cls(options, feed, epoch, leading, compiling)
         # The feed went on while the epoch began.
         for partition in range(options.partitions):
             leader._position_came(partition, feed.world.state.position(partition).offset)
@@ -169,7 +173,8 @@ class Leader:
 
     async def _check_submissions(self) -> None:
         """Rejects what fits nowhere."""
-        await self._leading.compiled()
+        await self._compiling.wait()
+        self._feed.changed.set()
         checks, leading = self._checks, self._leading
         while True:
             if self._feed.at_end:

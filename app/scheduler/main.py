@@ -9,10 +9,8 @@ import asyncio
 import gc
 import logging
 import signal
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 
 from prometheus_client import CollectorRegistry
 
@@ -21,14 +19,15 @@ from app.log.errors import LogError, TopicMismatch
 from app.log.membership import Membership
 from app.log.producer import LogProducer
 from app.log.topics import LEADERSHIP, check_topics, load_topics
+from app.scheduler.compiling import Compiling
 from app.scheduler.feed import Feed, FeedTooOld
 from app.scheduler.leader import Leader, SteppedDown
 from app.scheduler.metrics import SchedulerMetrics
 from app.scheduler.options import SchedulerOptions, options_of
 from app.scheduler.publisher import FaultSwitch, FaultSwitches
+from app.scheduler.round_dump import PATH, RoundDump
 from app.scheduler.state import StateUnreadable
 from app.scheduler.takeover import EpochTooLow, take_over
-from app.scheduling.schedule import compile_kernels
 from app.settings import Settings
 from app.streams.exits import Exit, leave
 
@@ -52,7 +51,8 @@ async def run_scheduler(options: SchedulerOptions) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
-    scheduler = asyncio.create_task(Scheduler(options).run())
+    process = Scheduler(options)
+    scheduler = asyncio.create_task(process.run())
     asked = asyncio.create_task(ending.wait())
     await asyncio.wait([scheduler, asked], return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()
@@ -60,7 +60,7 @@ async def run_scheduler(options: SchedulerOptions) -> None:
     try:
         await scheduler
     except asyncio.CancelledError:
-        return
+        process.compiling.leave_now()
     except BaseException as error:
         refused = _find(error, (TopicMismatch, EpochTooLow, StateUnreadable))
         if refused is not None:
@@ -70,7 +70,7 @@ async def run_scheduler(options: SchedulerOptions) -> None:
 
 
 class Scheduler:
-    """One process. `run` ends by an error or by being cancelled."""
+    """One process, made inside the event loop. `run` ends by an error or by being cancelled."""
 
     def __init__(self, options: SchedulerOptions) -> None:
         self._options = options
@@ -79,30 +79,28 @@ class Scheduler:
         self._faults = FaultSwitches(
             FaultSwitch(options.fault_stop_before_send), FaultSwitch(options.fault_stop_before_preempt)
         )
-        self._compiling: asyncio.Future[None] | None = None
+        self.compiling = Compiling()
         self._beginning = False
+        self._leader: Leader | None = None
 
     def troubles(self) -> list[str]:
         """Why this process is not ready; empty = ready."""
         return self._feed.troubles() + (["the epoch is being begun"] if self._beginning else [])
 
-    async def _compiled(self) -> None:
-        """Returns when the compiler is done, as a failure too: rounds go on uncompiled."""
-        assert self._compiling is not None
-        await asyncio.shield(self._compiling)
-
     async def run(self) -> None:
         """Stands by and leads, again and again."""
         options = self._options
         async with AsyncExitStack() as stack:
-            health = HealthServer(options.health_host, options.health_port, self.troubles, self._metrics.registry)
+            pages = {PATH: RoundDump(lambda: self._leader).page}
+            health = HealthServer(
+                options.health_host, options.health_port, self.troubles, self._metrics.registry, pages
+            )
             await health.start()
             stack.push_async_callback(health.stop)
             await asyncio.to_thread(check_topics, options.bootstrap, load_topics(), options.partitions)
             await self._feed.start()
             stack.push_async_callback(self._feed.stop)
             executor = stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="round"))
-            self._compiling = _compiling()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._feed.run(), name="feed")
                 group.create_task(self._stand_by(executor), name="leadership")
@@ -163,9 +161,10 @@ class Scheduler:
         try:
             epoch = await take_over(producer, feed.world.state, options.bootstrap, options.candidate)
             leader = await Leader.begin(
-                options, feed, epoch, producer, self._metrics, executor, self._faults, self._compiled
+                options, feed, epoch, producer, self._metrics, executor, self._faults, self.compiling
             )
             self._beginning = False
+            self._leader = leader
             self._metrics.leader.set(1)
             self._metrics.epoch.set(epoch.number)
             log.info(
@@ -176,32 +175,8 @@ class Scheduler:
             )
             await leader.run()
         finally:
+            self._leader = None
             await producer.stop()
-
-
-def _compiling() -> "asyncio.Future[None]":
-    """Compiles in a thread that does not keep the process from ending."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-
-    def work() -> None:
-        _compile()
-        with suppress(RuntimeError):
-            # The loop may be closed by now.
-            loop.call_soon_threadsafe(done.set_result, None)
-
-    threading.Thread(target=work, name="compiler", daemon=True).start()
-    return done
-
-
-def _compile() -> None:
-    began_s = time.monotonic()
-    try:
-        compile_kernels()
-    except Exception:
-        log.exception("the kernels of rounds could not be compiled: rounds go on, and take much longer")
-    else:
-        log.info("the kernels of rounds are compiled after %.1f s", time.monotonic() - began_s)
 
 
 def _find(error: BaseException, kinds: tuple[type[BaseException], ...]) -> BaseException | None:

@@ -6,26 +6,29 @@ since the round before (backlog.py) and do not balance, so a job that has room n
 """
 
 import asyncio
-import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import NamedTuple
+
+import numpy as np
 
 from app.domain.commands import PreemptReason
 from app.domain.rounds import QueueShare
 from app.scheduler.assumptions import Assumptions
 from app.scheduler.backlog import Backlog, backlog_of
 from app.scheduler.buckets import Bucket, QueueBuckets
+from app.scheduler.job_columns import QUEUED
 from app.scheduler.last_rounds import LastTokens
 from app.scheduler.metrics import SchedulerMetrics
 from app.scheduler.pool_rules import PoolRules
 from app.scheduler.publisher import Publisher
 from app.scheduler.room import Slots
-from app.scheduler.round_commands import RoundCommands, commands_of
+from app.scheduler.round_commands import RoundCommands, commands_of, inconsistent_gangs
 from app.scheduler.round_input import Free, Moment, PoolInput, PreparedRound, World
 from app.scheduler.round_record import RoundHeader, queue_shares, record_of
 from app.scheduling.decisions import Decisions
+from app.scheduling.memory import Memory
 from app.scheduling.resources import Int64
 from app.scheduling.round import Round
 from app.scheduling.schedule import schedule
@@ -35,10 +38,8 @@ KIND_CHEAP = "cheap"
 ALTERNATE_ABOVE_S = 0.1
 """a pool whose full rounds take longer has cheap ones between them"""
 UNCOMPILED_MAX = 5_000
-"""jobs of a round that does not wait for the compiler"""
+"""jobs that a round offers before the compiler is done"""
 REASONS_MAX = 200_000
-
-log = logging.getLogger(__name__)
 
 
 class Restrictions(NamedTuple):
@@ -49,8 +50,9 @@ class Restrictions(NamedTuple):
 
 
 class Leading(NamedTuple):
-    """What the rounds of one epoch share. new_id: ULIDs; executor: where rounds are decided; compiled: returns when the
-    compiler is done; reasons: why runs are displaced, by run id."""
+    """What the rounds of one epoch share. new_id: ULIDs; executor: where rounds are decided; is_compiled: whether the
+    compiler is done; reasons: why runs are displaced, by run id; inconsistent: takes members (id, attempt, reason) of
+    gangs that contradict themselves, and when."""
 
     epoch: int
     assumptions: Assumptions
@@ -58,8 +60,9 @@ class Leading(NamedTuple):
     metrics: SchedulerMetrics
     new_id: Callable[[], bytes]
     executor: Executor
-    compiled: Callable[[], Awaitable[None]]
+    is_compiled: Callable[[], bool]
     reasons: dict[bytes, PreemptReason]
+    inconsistent: Callable[[list[tuple[bytes, int, str]], float], None]
 
 
 class _Decided(NamedTuple):
@@ -81,6 +84,7 @@ class PoolLoop:
         self._shares: tuple[QueueShare, ...] | None = None
         self._was_empty = False
         self._backlog: Backlog | None = None
+        self._memories = {False: Memory(), True: Memory()}
         self._watch = world.state.jobs.watch()
         self._changed = True
         self._full_due_s = 0.0
@@ -120,9 +124,31 @@ class PoolLoop:
         errors of the log."""
         started_s = time.monotonic()
         backlog = self._backlog
+        if len(self._world.state.jobs) > UNCOMPILED_MAX and not self._leading.is_compiled():
+            return await self._early_round(restrictions, started_s)
         if backlog is None or (self._changed and started_s >= self._full_due_s):
             return await self._full_round(restrictions, started_s)
         return await self._cheap_round(backlog, restrictions, started_s)
+
+    async def _early_round(self, restrictions: Restrictions, started_s: float) -> float:
+        """A cheap round of the oldest jobs only, while the compiler still works."""
+        header, jobs = self._header(KIND_CHEAP), self._world.state.jobs
+        self._watch.take()
+
+        def choose(_free: Free, _needs: Int64, _columns: tuple[str, ...]) -> Slots:
+            waiting = np.flatnonzero(jobs.live[: jobs.count] & (jobs.state[: jobs.count] == QUEUED))
+            if len(waiting) > UNCOMPILED_MAX:
+                oldest = np.argpartition(jobs.submitted_ms[waiting], UNCOMPILED_MAX)[:UNCOMPILED_MAX]
+                waiting = np.sort(waiting[oldest])
+            return waiting
+
+        prepared = self._input.prepare_cheap(self._moment(restrictions, started_s), choose)
+        prepared_s = time.monotonic() - started_s
+        if prepared is None:
+            return prepared_s * self._rules.fractions.pause_always
+        decided = await self._decide(prepared, prepared_s)
+        computed_s = await self._finish(header, prepared, decided.decisions, started_s, prepared_s, decided.seconds)
+        return computed_s * self._rules.fractions.pause_always
 
     async def _full_round(self, restrictions: Restrictions, started_s: float) -> float:
         header = self._header(KIND_FULL)
@@ -132,7 +158,7 @@ class PoolLoop:
         prepared_s = time.monotonic() - started_s
         self._count_input(prepared, prepared_s)
         fractions = self._rules.fractions
-        if not prepared.queued and self._was_empty:
+        if not prepared.queued and self._was_empty and not prepared.overdrawn:
             self._backlog = None
             return prepared_s * fractions.pause_always
         self._was_empty = not prepared.queued
@@ -149,29 +175,28 @@ class PoolLoop:
         changed = self._watch.take()
 
         def choose(free: Free, needs: Int64, columns: tuple[str, ...]) -> Slots:
-            if columns != backlog.columns:
-                # The columns of what was free mean something else now.
-                self._full_due_s = 0.0
-                return changed[:0]
-            return backlog.offer(changed, free, needs, self._world.state.jobs)
+            return (
+                backlog.offer(changed, free, needs, self._world.state.jobs)
+                if columns == backlog.columns
+                else changed[:0]
+            )
 
         prepared = self._input.prepare_cheap(self._moment(restrictions, started_s), choose)
         prepared_s = time.monotonic() - started_s
         if prepared is None:
+            if self._input.nodes().resources.names != backlog.columns:
+                # What was free is said in other columns now.
+                self._changed, self._full_due_s = True, 0.0
             return prepared_s * self._rules.fractions.pause_cheap
         decided = await self._decide(prepared, prepared_s)
-        backlog.after(prepared, decided.decisions)
+        backlog.after(prepared, decided.decisions, self._world.state.jobs)
         computed_s = await self._finish(header, prepared, decided.decisions, started_s, prepared_s, decided.seconds)
         return computed_s * self._rules.fractions.pause_cheap
 
     async def _decide(self, prepared: PreparedRound, prepared_s: float) -> _Decided:
-        leading = self._leading
-        if prepared.queued + prepared.running > UNCOMPILED_MAX:
-            await leading.compiled()
-
         def work() -> _Decided:
             began_s = time.monotonic()
-            decisions = schedule(prepared.round)
+            decisions = schedule(prepared.round, memory=self._memories[prepared.cheap])
             seconds = time.monotonic() - began_s
             backlog = None
             alternates = prepared_s + seconds > ALTERNATE_ABOVE_S and not prepared.round.config.prefer_large_jobs
@@ -179,7 +204,7 @@ class PoolLoop:
                 backlog = backlog_of(prepared, decisions)
             return _Decided(decisions, backlog, seconds)
 
-        return await asyncio.get_running_loop().run_in_executor(leading.executor, work)
+        return await asyncio.get_running_loop().run_in_executor(self._leading.executor, work)
 
     async def _finish(
         self,
@@ -198,6 +223,7 @@ class PoolLoop:
             leading.reasons.clear()
         leading.reasons.update(commands.reasons)
         decided_s = time.monotonic()
+        leading.inconsistent(inconsistent_gangs(prepared, decisions), decided_s)
         await leading.publisher.leases(header.round_id, commands.leases)
         await leading.publisher.preemptions(commands.preemptions)
         sent_s = time.monotonic()

@@ -31,6 +31,8 @@ from app.scheduling.decisions import NO_JOB, Decisions, Method, PreemptionReason
 from app.scheduling.jobs import NO_GANG
 
 NewRunId = Callable[[], bytes]
+OF_GANGS = ("members of gang", "gang ")
+"""how reasons of quarantine begin that concern a gang (app.scheduling.units)"""
 
 
 class PlacedLease(NamedTuple):
@@ -107,6 +109,15 @@ def commands_of(prepared: PreparedRound, decisions: Decisions, state: State, new
         preempted=tuple(_record(prepared, victim, state.jobs) for victim in _ended(victims, direct, named, state.jobs)),
         reasons={victim.run_id: victim.reason for victim in victims},
     )
+
+
+def inconsistent_gangs(prepared: PreparedRound, decisions: Decisions) -> list[tuple[bytes, int, str]]:
+    """(job id, attempt, reason) of the members of gangs that contradict themselves."""
+    return [
+        (parse_id(prepared.round.jobs.name(each.job)), int(prepared.attempts[each.job]), each.reason)
+        for each in decisions.quarantined
+        if each.job != NO_JOB and prepared.round.jobs.gang[each.job] != NO_GANG and each.reason.startswith(OF_GANGS)
+    ]
 
 
 def _victims(prepared: PreparedRound, decisions: Decisions, state: State) -> list[_Victim]:

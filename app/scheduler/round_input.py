@@ -63,7 +63,8 @@ class PreparedRound:
 
     slots, attempts, run_ids: by job of the round, as they were (jobs that wait first); places, node_numbers: by node.
     parked: jobs that wait and were not offered, by reason. cheap: only some of those that wait were offered. free: base
-    units by (number of a node in the job columns, resource), 0 where nothing new may go.
+    units by (number of a node in the job columns, resource), 0 where nothing new may go. overdrawn: some node holds
+    more than it has.
     """
 
     round: Round
@@ -79,17 +80,19 @@ class PreparedRound:
     unreadable_nodes: tuple[str, ...]
     cheap: bool
     free: Free
+    overdrawn: bool
 
 
 class _Base(NamedTuple):
     """What rounds of either kind begin with. placements: of all pools; standing: runs of this one; nodes: with what
-    only holds room; needs: base units by (number of a shape, resource)."""
+    only holds room; needs: base units by (number of a shape, resource); left: by (node, resource), what is free."""
 
     known: PoolNodes
     placements: Placements
     standing: Standing
     nodes: Nodes
     needs: Int64
+    left: Int64
     clusters: tuple[Cluster, ...]
 
 
@@ -119,7 +122,7 @@ class PoolInput:
         full round can tell. choose: room that is free and needs of shapes, as of now, to slots in ascending order."""
         jobs = self._world.state.jobs
         base = self._base(moment)
-        chosen = choose(self._free(base), base.needs, base.known.resources.names)
+        chosen = choose(self._free(base, base.left), base.needs, base.known.resources.names)
         if not len(chosen):
             return None
         offered, parked = self._offered(base, moment, chosen)
@@ -153,6 +156,7 @@ class PoolInput:
             placements=placements,
             standing=nobody,
             nodes=known.nodes,
+            left=known.nodes.capacity,
             needs=self._world.shapes.needs(known.resources),
             clusters=cluster_columns(known, self._rules, placements, ()),
         )
@@ -191,23 +195,26 @@ class PoolInput:
         if self._add_names(jobs.shape[standing.slots]):
             return self._base(moment)
         needs = shapes.needs(known.resources)
+        nodes = with_held(known, standing, needs, jobs.shape)
         return _Base(
             known=known,
             placements=placements,
             standing=standing,
-            nodes=with_held(known, standing, needs, jobs.shape),
+            nodes=nodes,
             needs=needs,
+            left=room_left(nodes, standing, needs, jobs.shape),
             clusters=cluster_columns(known, self._rules, placements, moment.idle),
         )
 
-    def _free(self, base: _Base) -> Free:
-        """What is free for new jobs, by number of a node in the job columns; nothing where they may not go."""
+    def _free(self, base: _Base, left: Int64) -> Free:
+        """What is free for new jobs, by number of a node in the job columns; nothing where they may not go. left: by
+        node."""
         jobs = self._world.state.jobs
-        left = room_left(base.nodes, base.standing, base.needs, jobs.shape)
         closed = np.array([each.cordoned or each.unacknowledged >= each.unacknowledged_limit for each in base.clusters])
-        left[base.nodes.unschedulable | (closed[base.nodes.cluster] if len(closed) else False)] = 0
+        room = np.maximum(left, 0)
+        room[base.nodes.unschedulable | (closed[base.nodes.cluster] if len(closed) else False)] = 0
         free: Free = np.zeros((len(jobs.nodes), left.shape[1]), np.int64)
-        free[base.known.numbers] = np.maximum(left, 0)
+        free[base.known.numbers] = room
         return free
 
     def _build(
@@ -255,7 +262,8 @@ class PoolInput:
             parked=parked,
             unreadable_nodes=known.unreadable,
             cheap=cheap,
-            free=self._free(base),
+            free=self._free(base, base.left),
+            overdrawn=bool((base.left < 0).any()),
         )
 
     def _add_names(self, shapes: Int32) -> bool:

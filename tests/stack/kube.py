@@ -4,11 +4,13 @@ Inputs: a directory. Outputs: verbs of a fault test, an administrator's client, 
 data stay the same over restarts. `skip_without_kube` skips with the reason where it cannot be built.
 """
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from app.admin.errors import AdminError, ToolMissingError
@@ -18,6 +20,13 @@ from app.admin.kube_node import KubeNode, KubeNodes
 from app.admin.processes import Child, free_port, last_lines, spawn
 
 READY_TIMEOUT_S = 60.0
+AUDIT_POLICY = """apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules:
+- {level: Metadata, users: [executor]}
+- {level: None}
+"""
 
 
 def skip_without_kube() -> None:
@@ -32,9 +41,10 @@ def skip_without_kube() -> None:
 
 
 class KubePlane:
-    """Not started by construction."""
+    """Not started by construction. audited: the API server writes down every call of the executor's user."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, audited: bool = False) -> None:
+        self._audited = audited
         self.node = KubeNode(
             directory=directory,
             etcd_port=free_port(),
@@ -58,7 +68,33 @@ class KubePlane:
         self._start("etcd", self.node.etcd_command(), self.node.etcd_is_ready)
 
     def start_apiserver(self) -> None:
-        self._start("kube-apiserver", self.node.apiserver_command(), self.node.is_ready)
+        command = self.node.apiserver_command()
+        if self._audited:
+            policy = self.node.directory / "audit-policy.yaml"
+            policy.write_text(AUDIT_POLICY)
+            command += ["--audit-policy-file", str(policy), "--audit-log-path", str(self._audit_log)]
+        self._start("kube-apiserver", command, self.node.is_ready)
+
+    @property
+    def _audit_log(self) -> Path:
+        return self.node.directory / "audit.log"
+
+    def calls(self) -> set[tuple[str, str, int]]:
+        """(verb, resource, HTTP status) of every call of the executor's user; only when audited."""
+        found = set()
+        for line in self._audit_log.read_text().splitlines():
+            event = json.loads(line)
+            reference = event.get("objectRef") or {}
+            found.add((event["verb"], reference.get("resource", ""), event["responseStatus"]["code"]))
+        return found
+
+    def compact(self) -> None:
+        """Forgets all history in etcd, through its JSON gateway: watches that go on from an old version get 410."""
+        url = f"http://127.0.0.1:{self.node.etcd_port}/v3"
+        current = httpx.post(f"{url}/kv/range", json={"key": "AA=="}, timeout=10.0).json()["header"]["revision"]
+        httpx.post(
+            f"{url}/kv/compaction", json={"revision": current, "physical": True}, timeout=30.0
+        ).raise_for_status()
 
     def start_kwok(self) -> None:
         self._start("kwok", self.node.kwok_command(), self.node.kwok_is_ready)

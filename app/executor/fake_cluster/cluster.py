@@ -15,7 +15,7 @@ from app.executor.fake_cluster.journal import Journal, JournalError
 from app.executor.fake_cluster.pods import FakePod
 from app.executor.fake_cluster.records import CreatedLine, DeletedLine, MarkedLine, NodeLine
 from app.executor.fake_cluster.rooms import Admission, Rooms
-from app.executor.fake_cluster.script import FOREVER_MS, PodScript, read_script
+from app.executor.fake_cluster.script import FOREVER_MS, PodScript, read_script, volume_missing
 from app.executor.fake_cluster.spec import FakeClusterSpec
 from app.executor.fake_cluster.timeline import gone_ms, timeline_of
 from app.executor.kubernetes import (
@@ -35,7 +35,7 @@ from app.pods.quantity import NO_RESOURCES, QuantityError, Resources, format_amo
 from app.pods.tree import mapping
 
 NO_FAULTS = FakeFaults()
-MISSING_NAMESPACE = "missing"
+MISSING_NAMESPACE, FORBIDDEN_NAMESPACE = "missing", "forbidden"
 
 
 class FakeCluster:
@@ -64,6 +64,9 @@ class FakeCluster:
         self._due: list[tuple[int, str]] = []
         self._changed: set[str] = set()
         self._gone: list[Pod] = []
+        self._losses: list[tuple[int, str]] = []
+        self._lost: set[str] = set()
+        self._removed_nodes: list[str] = []
         self._wake = asyncio.Event()
         self._late: set[asyncio.Task[None]] = set()
         self._lock: tuple[str, int] | None = None
@@ -84,8 +87,11 @@ class FakeCluster:
             if not line.refused and (end_ms is None or end_ms > now_ms):
                 self._take_room(pod)
             self._schedule(pod, now_ms)
+        self._lose_nodes(now_ms)
         self._changed.clear()
-        return Changes(pods=(*system, *(pod.seen_at(now_ms) for pod in self._pods.values())), nodes=tuple(self._nodes))
+        self._removed_nodes.clear()
+        nodes = tuple(node for node in self._nodes if node.name not in self._lost)
+        return Changes(pods=(*system, *(pod.seen_at(now_ms) for pod in self._pods.values())), nodes=nodes)
 
     async def next_changes(self, timeout_ms: int) -> Changes:
         """Waits until some pod looks different, at most this long."""
@@ -93,9 +99,9 @@ class FakeCluster:
         while True:
             now_ms = self._now_ms()
             self._advance(now_ms)
-            if self._changed or self._gone or now_ms >= deadline_ms:
+            if self._changed or self._gone or self._removed_nodes or now_ms >= deadline_ms:
                 return self._drain(now_ms)
-            until_ms = min(deadline_ms, self._due[0][0]) if self._due else deadline_ms
+            until_ms = min([deadline_ms, *(times[0][0] for times in (self._due, self._losses) if times)])
             self._wake.clear()
             # Not asyncio.wait_for: in Python 3.11 it may swallow a cancellation that comes with the event.
             with suppress(TimeoutError):
@@ -123,9 +129,11 @@ class FakeCluster:
         if pod is None or (pod.line.namespace, pod.line.name) != (namespace, name) or pod.is_gone(now_ms):
             return
         gone = gone_ms(pod.life, pod.line.script.stop_delay_ms, now_ms, grace_seconds)
+        if grace_seconds and pod.line.node in self._lost:
+            gone = now_ms + FOREVER_MS
         if pod.deleted is not None and pod.deleted.gone <= gone:
             return
-        at_ms = now_ms if pod.deleted is None else pod.deleted.at
+        at_ms = now_ms if pod.deleted is None else min(now_ms, pod.deleted.at)
         line = DeletedLine(at=at_ms, uid=uid, grace_seconds=grace_seconds, gone=gone)
         try:
             self._journal.append([line])
@@ -137,7 +145,7 @@ class FakeCluster:
     async def mark_pod(self, namespace: str, name: str, uid: str, mark: str) -> None:
         """Writes the last word of a run on its pod, and holds it."""
         pod = self._pods.get(uid)
-        if pod is not None and pod.deleted is None:
+        if pod is not None and (pod.deleted is None or pod.deleted.at > self._now_ms()):
             self._hold(pod, mark)
 
     async def release_pod(self, namespace: str, name: str, uid: str) -> None:
@@ -203,12 +211,19 @@ class FakeCluster:
             return Refused(RefusalKind.NAME_TAKEN, f"pods {manifest.name!r} already exists")
         if manifest.namespace.startswith(MISSING_NAMESPACE):
             return Refused(RefusalKind.NAMESPACE_MISSING, f"namespaces {manifest.namespace!r} not found")
+        if manifest.namespace.startswith(FORBIDDEN_NAMESPACE):
+            where = f"in the namespace {manifest.namespace!r}"
+            return Refused(RefusalKind.FORBIDDEN, f"pods is forbidden: cannot create resource pods {where}")
+        unknown = volume_missing(mapping(manifest.body.get("spec")))
+        if unknown:
+            return Refused(RefusalKind.INVALID, unknown)
         try:
             pod = self._admitted(manifest, now_ms)
         except QuantityError as error:
             return Refused(RefusalKind.INVALID, str(error))
+        pod.deleted = self._deletion_by_others(pod)
         try:
-            self._journal.append([pod.line])
+            self._journal.append([pod.line] if pod.deleted is None else [pod.line, pod.deleted])
         except JournalError as error:
             return Unknown(str(error))
         self._keep(pod)
@@ -221,9 +236,11 @@ class FakeCluster:
         metadata, spec = mapping(manifest.body.get("metadata")), mapping(manifest.body.get("spec"))
         labels, annotations = _texts(metadata.get("labels")), _texts(metadata.get("annotations"))
         requests = pod_requests(spec)
-        script = read_script(spec, annotations, self._spec)
+        script = read_script(spec, annotations, self._spec, manifest.run.attempt)
         admission = Admission()
-        if self._rooms.has(manifest.node):
+        if script.refuse:
+            admission = Admission(script.refuse, f"The node refused the pod: {script.refuse}")
+        elif self._rooms.has(manifest.node) and manifest.node not in self._lost:
             admission = self._rooms.admit(manifest.node, requests, spec)
         else:
             script = _never_starting(script)
@@ -249,9 +266,28 @@ class FakeCluster:
         )
         return FakePod.of(line)
 
+    @staticmethod
+    def _deletion_by_others(pod: FakePod) -> DeletedLine | None:
+        """What its script says that somebody else will do to it."""
+        begins, after_ms = pod.life.run_start_ms, pod.line.script.deleted_after_ms
+        if not after_ms or begins is None:
+            return None
+        at_ms = begins + after_ms
+        return DeletedLine(at=at_ms, uid=pod.line.uid, grace_seconds=0, gone=at_ms)
+
+    def _lose_nodes(self, now_ms: int) -> None:
+        """Nodes whose time has come vanish; what runs there is never heard of again."""
+        while self._losses and self._losses[0][0] <= now_ms:
+            _, name = heapq.heappop(self._losses)
+            if name not in self._lost:
+                self._lost.add(name)
+                self._removed_nodes.append(name)
+
     def _keep(self, pod: FakePod) -> None:
         self._pods[pod.line.uid] = pod
         self._uids[(pod.line.namespace, pod.line.name)] = pod.line.uid
+        if pod.node_lost_ms is not None:
+            heapq.heappush(self._losses, (pod.node_lost_ms, pod.line.node))
 
     def _take_room(self, pod: FakePod) -> None:
         self._rooms.take(pod.line.node, pod.requests)
@@ -280,6 +316,7 @@ class FakeCluster:
 
     def _advance(self, now_ms: int) -> None:
         """Everything that has become due."""
+        self._lose_nodes(now_ms)
         while self._due and self._due[0][0] <= now_ms:
             _, uid = heapq.heappop(self._due)
             pod = self._pods.get(uid)
@@ -289,7 +326,12 @@ class FakeCluster:
     def _drain(self, now_ms: int) -> Changes:
         changed, self._changed = self._changed, set()
         gone, self._gone = self._gone, []
-        return Changes(pods=tuple(self._pods[uid].seen_at(now_ms) for uid in sorted(changed)), deleted=tuple(gone))
+        removed, self._removed_nodes = self._removed_nodes, []
+        return Changes(
+            pods=tuple(self._pods[uid].seen_at(now_ms) for uid in sorted(changed)),
+            deleted=tuple(gone),
+            removed_nodes=tuple(removed),
+        )
 
     def _system_pod(self, node: str, requests: Resources) -> Pod:
         """What runs on a node beside Argosy's pods."""

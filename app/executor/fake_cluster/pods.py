@@ -36,6 +36,12 @@ class FakePod:
     def is_gone(self, now_ms: int) -> bool:
         return self.deleted is not None and self.deleted.gone <= now_ms and not self.mark
 
+    @property
+    def node_lost_ms(self) -> int | None:
+        """When its node vanishes, by its script."""
+        begins, after_ms = self.life.run_start_ms, self.line.script.node_lost_after_ms
+        return begins + after_ms if after_ms and begins is not None else None
+
     def room_until_ms(self) -> int | None:
         """When it stops to hold room; None = not by itself."""
         return self.current.end_ms
@@ -48,8 +54,9 @@ class FakePod:
         return min((time for time in times if time is not None), default=None)
 
     def seen_at(self, now_ms: int) -> Pod:
-        """The pod as the API server shows it."""
-        life = self.current
+        """The pod as the API server shows it. One that was removed by force was not seen to end."""
+        by_force = self.deleted is not None and self.deleted.grace_seconds == 0 and not self.mark
+        life = self.life if by_force else self.current
         ended = life.end_ms is not None and life.end_ms <= now_ms
         return Pod(
             namespace=self.line.namespace,
@@ -61,7 +68,7 @@ class FakePod:
             reason=life.reason if ended else None,
             message=life.message if ended else None,
             created_ms=self.line.at,
-            deletion_ms=None if self.deleted is None else self.deleted.at,
+            deletion_ms=None if self.deleted is None or self.deleted.at > now_ms else self.deleted.at,
             grace_seconds=self.line.script.grace_seconds,
             priority=self.line.priority,
             requests=self.requests,

@@ -4,6 +4,7 @@
 |---|---|
 | `sleep N` (`5`, `0.5`, `10s`, `2m`, `1h`, `infinity`; several add up) | runs that long, exit 0 |
 | `exit N`, `true`, `false`, `:` | ends at once with that code, 0, 1, 0 |
+| `tail /dev/zero` in a container with a memory limit | takes more than its limit after a second: 137, OOMKilled |
 | `echo`, `printf`, `ls`, `cat`, `date`, `env`, `pwd`, `hostname` … | ends at once, exit 0 |
 | `sh -c "…"` (also bash, ash, dash; `-ec`, `-lc`) | the commands one after the other; `;`, newline, `&&` and `||` as in
   a shell; `exit` ends it |
@@ -15,9 +16,14 @@
 | init containers | run before, one after the other; the first that fails ends the pod; sidecars (restartPolicy Always)
   are ignored |
 | `activeDeadlineSeconds` | the pod fails with DeadlineExceeded when it is over |
-| namespace `missing…` | the create is refused: no such namespace |
+| namespace `missing…`, `forbidden…` | the create is refused: no such namespace, not allowed there |
+| a volumeMount of a volume that is not there | the create is refused: not found in volumes |
 | annotation `fake-cluster/NAME` (or `argosy.io/fake-NAME`) | `start-delay-ms`, `stop-delay-ms`, `run-ms`, `exit-code`
-  replace what was read |
+  replace what was read; `message`: the termination message |
+| … `fail-attempts` N | the first N attempts of the job exit 1 |
+| … `refuse` REASON | the node refuses the pod at admission (`OutOfcpu`) |
+| … `delete-after-ms` | somebody else removes the pod so long after it began |
+| … `lose-node-after-ms` | at the first attempt the pod runs for ever, and its node vanishes so long after it began |
 """
 
 import re
@@ -44,10 +50,14 @@ _UNIT_MS = {"": 1_000, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _OPERATOR_CHARS = ";&|\n"
 _IMAGE = re.compile(r"^[a-z0-9][a-z0-9._/:@-]*$")
 _COMMANDS_MAX = 1_000
+_TEXT_CHARS_MAX = 4_096
+_MEMORY_EATER = ["tail", "/dev/zero"]
+_EATEN_MS = 1_000
 
 
 class ContainerScript(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one container does: runs for run_ms, then ends with exit_code; or, with a waiting reason, never starts."""
+    """What one container does: runs for run_ms, then ends with exit_code (reason, note: of its termination); or, with a
+    waiting reason (and message), never starts."""
 
     name: str
     init: bool = False
@@ -55,22 +65,30 @@ class ContainerScript(Struct, frozen=True, kw_only=True, omit_defaults=True):
     exit_code: int = 0
     waiting: str = ""
     message: str = ""
+    reason: str = ""
+    note: str = ""
 
 
 class PodScript(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a pod does. deadline_ms: from its start, 0 = none."""
+    """What a pod does. Times from its start: deadline_ms, deleted_after_ms (by somebody else), node_lost_after_ms; 0 =
+    never. refuse: the kubelet's reason for not admitting it."""
 
     containers: tuple[ContainerScript, ...]
     start_delay_ms: int = 0
     stop_delay_ms: int = 0
     grace_seconds: int = 30
     deadline_ms: int = 0
+    deleted_after_ms: int = 0
+    node_lost_after_ms: int = 0
+    refuse: str = ""
 
 
-def read_script(pod_spec: Mapping[str, object], annotations: Mapping[str, str], cluster: FakeClusterSpec) -> PodScript:
+def read_script(
+    pod_spec: Mapping[str, object], annotations: Mapping[str, str], cluster: FakeClusterSpec, attempt: int = 0
+) -> PodScript:
     """The script of a pod spec. Whatever the table does not know is passed over: a fake cluster refuses nothing that
     it understands."""
-    override = _Overrides(annotations)
+    override = _Overrides(annotations, attempt)
     containers = tuple(_container(site, override, cluster) for site in container_sites(pod_spec) if not site.sidecar)
     deadline_s = pod_spec.get("activeDeadlineSeconds")
     grace_s = pod_spec.get("terminationGracePeriodSeconds")
@@ -80,21 +98,41 @@ def read_script(pod_spec: Mapping[str, object], annotations: Mapping[str, str], 
         stop_delay_ms=override.number("stop-delay-ms", cluster.stop_delay_ms),
         grace_seconds=grace_s if isinstance(grace_s, int) and grace_s >= 0 else 30,
         deadline_ms=deadline_s * 1_000 if isinstance(deadline_s, int) and deadline_s > 0 else 0,
+        deleted_after_ms=override.number("delete-after-ms", 0),
+        node_lost_after_ms=override.node_lost_after_ms,
+        refuse=override.text("refuse"),
     )
+
+
+def volume_missing(pod_spec: Mapping[str, object]) -> str:
+    """What an API server says to a mount of a volume that the pod does not have; "" = all are there."""
+    volumes = {text(mapping(volume).get("name")) for volume in sequence(pod_spec.get("volumes"))}
+    for site in container_sites(pod_spec):
+        for at, mount in enumerate(sequence(site.node.get("volumeMounts"))):
+            name = text(mapping(mount).get("name"))
+            if name not in volumes:
+                return f"{site.path('spec')}.volumeMounts[{at}].name: Not found: {name!r}"
+    return ""
 
 
 class _Overrides:
     """Annotations that replace what was read."""
 
-    def __init__(self, annotations: Mapping[str, str]) -> None:
-        self._values: dict[str, int] = {}
+    def __init__(self, annotations: Mapping[str, str], attempt: int) -> None:
+        self._values: dict[str, str] = {}
         for key, value in annotations.items():
             for prefix in ANNOTATION_PREFIXES:
-                if key.startswith(prefix) and value.isascii() and value.isdigit() and len(value) < 12:
-                    self._values[key.removeprefix(prefix)] = int(value)
+                if key.startswith(prefix):
+                    self._values[key.removeprefix(prefix)] = value
+        self.fails = attempt < self.number("fail-attempts", 0)
+        self.node_lost_after_ms = self.number("lose-node-after-ms", 0) if attempt == 0 else 0
 
     def number(self, name: str, default: int) -> int:
-        return self._values.get(name, default)
+        value = self._values.get(name, "")
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 12 else default
+
+    def text(self, name: str) -> str:
+        return self._values.get(name, "")[:_TEXT_CHARS_MAX]
 
 
 def _container(site: ContainerSite, override: _Overrides, cluster: FakeClusterSpec) -> ContainerScript:
@@ -104,10 +142,21 @@ def _container(site: ContainerSite, override: _Overrides, cluster: FakeClusterSp
     if waiting:
         return ContainerScript(name=name, init=site.initial, waiting=waiting, message=message)
     words = [word for field in ("command", "args") for word in sequence(site.node.get(field)) if isinstance(word, str)]
+    if words == _MEMORY_EATER and mapping(mapping(site.node.get("resources")).get("limits")).get("memory"):
+        return ContainerScript(
+            name=name, init=site.initial, run_ms=_EATEN_MS, exit_code=KILLED_EXIT_CODE, reason="OOMKilled"
+        )
     run_ms, exit_code = _program(words, cluster.default_run_ms)
-    if not site.initial:
-        run_ms, exit_code = override.number("run-ms", run_ms), override.number("exit-code", exit_code)
-    return ContainerScript(name=name, init=site.initial, run_ms=min(run_ms, FOREVER_MS), exit_code=exit_code & 0xFF)
+    if site.initial:
+        return ContainerScript(name=name, init=True, run_ms=min(run_ms, FOREVER_MS), exit_code=exit_code & 0xFF)
+    run_ms, exit_code = override.number("run-ms", run_ms), override.number("exit-code", exit_code)
+    if override.fails:
+        exit_code = 1
+    if override.node_lost_after_ms:
+        run_ms = FOREVER_MS
+    return ContainerScript(
+        name=name, run_ms=min(run_ms, FOREVER_MS), exit_code=exit_code & 0xFF, note=override.text("message")
+    )
 
 
 def _image_trouble(image: str) -> tuple[str, str]:

@@ -171,8 +171,16 @@ def _status(span: Span, created_ms: int, now_ms: int) -> ContainerStatus:
         name=script.name,
         init=script.init,
         phase=ContainerPhase.TERMINATED,
-        reason="Completed" if span.exit_code == 0 else "Error",
+        reason=_ended_reason(span),
+        message=script.note or None,
         exit_code=span.exit_code,
         started_ms=span.start_ms,
         finished_ms=span.end_ms,
     )
+
+
+def _ended_reason(span: Span) -> str:
+    """The script's own, unless something else ended it first."""
+    if span.script.reason and span.exit_code == span.script.exit_code:
+        return span.script.reason
+    return "Completed" if span.exit_code == 0 else "Error"

@@ -21,9 +21,17 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from app.admin.processes import free_port
 from app.domain.clusters import ApiAlive, ClusterUpdate, ClusterUpdates, NodeData, ShapeRecord
-from app.domain.commands import Command, CreateQueues, QueueSpec
+from app.domain.commands import (
+    BeginInstance,
+    Command,
+    CreateQueues,
+    QueueSpec,
+    Report,
+    ReportRuns,
+    ReportState,
+)
 from app.domain.events import EventsRecord, LeaseData
-from app.domain.ids import call_prefix, job_id
+from app.domain.ids import call_prefix, job_id, partition_of_job
 from app.domain.routing import partition_of_name
 from app.domain.rows import POSITION_KEY, PositionRow
 from app.log.codec import decode, encode
@@ -113,12 +121,30 @@ class Log:
         self.command(partition, CreateQueues(principal=CHIEF, queues=(QueueSpec(name=name),)))
         return partition
 
-    def submit(self, queue: str, count: int, shape: Shape = SHAPE) -> list[bytes]:
+    def begin_instance(self, cluster: str) -> None:
+        """From here on reports of the cluster are accepted."""
+        for partition in range(self.partitions):
+            self.command(partition, BeginInstance(cluster=cluster, instance=INSTANCE))
+
+    def report(self, lease: LeaseData, state: ReportState) -> None:
+        """The executor of a run's cluster says where it stands."""
+        report = Report(
+            cluster=lease.cluster,
+            instance=INSTANCE,
+            job_id=lease.job_id,
+            run_id=lease.run_id,
+            attempt=lease.attempt,
+            state=state,
+            time_ms=0,
+        )
+        self.command(partition_of_job(lease.job_id), ReportRuns(reports=(report,)))
+
+    def submit(self, queue: str, count: int, shape: Shape = SHAPE, *, preemptible: bool = False) -> list[bytes]:
         """One call; returns the ids."""
         partition = partition_of_name(queue, self.partitions)
         prefix = call_prefix(int(time.time() * 1000), partition, int.from_bytes(os.urandom(7), "big"))
         ids = [job_id(prefix, index) for index in range(count)]
-        self.command(partition, submit_command(ids, queue, shape=shape))
+        self.command(partition, submit_command(ids, queue, shape=shape, preemptible=preemptible))
         return list(ids)
 
     def position(self, partition: int, row: PositionRow) -> None:
@@ -217,7 +243,14 @@ class Stage:
         }
         return self._add(Process("agent", options, directory, name))
 
-    def scheduler(self, name: str, *, fault_stop_before_send: bool = False, **scheduler: Any) -> Process:
+    def scheduler(
+        self,
+        name: str,
+        *,
+        fault_stop_before_send: bool = False,
+        fault_stop_before_preempt: bool = False,
+        **scheduler: Any,
+    ) -> Process:
         """`scheduler`: settings of the section of the same name."""
         options = {
             "bootstrap": self.log.bootstrap,
@@ -225,6 +258,7 @@ class Stage:
             "candidate": name,
             "scheduler": scheduler,
             "fault_stop_before_send": fault_stop_before_send,
+            "fault_stop_before_preempt": fault_stop_before_preempt,
         }
         return self._add(Process("scheduler", options, self._directory, name))
 

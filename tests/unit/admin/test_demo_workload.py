@@ -32,11 +32,14 @@ def command_of(call: Call) -> SubmitJobs:
 
 
 def test_the_api_takes_every_call_of_the_demo() -> None:
-    workload = Workload(1, QUEUES)
-    commands = [command_of(call) for call in workload.calls(2_000, "demo")]
+    calls = Workload(1, QUEUES).calls(2_000, "demo")
+    commands = [command_of(call) for call in calls]
     jobs = [job for command in commands for job in command.jobs]
     assert len(jobs) == 2_000
     assert {job.priority_class for job in jobs} == set(SETTINGS.scheduler.priority_classes)
+    cancelled = [call.input["jobs"][index] for call in calls for index in call.cancel]
+    assert cancelled
+    assert not [job for job in cancelled if "gang" in job]
     members = Counter((job.gang.gang_id, job.gang.cardinality) for job in jobs if job.gang is not None)
     assert len(members) > 5
     assert all(count == cardinality for (_, cardinality), count in members.items())

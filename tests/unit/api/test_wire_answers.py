@@ -1,14 +1,17 @@
 """What an instance is told of a view that lags behind its own begin, or holds less than the whole log."""
 
+import msgspec
+from msgspec.structs import replace
+
 from app.api.executor_api.wire_answers import full_answer, page_answer
-from app.db.lease_job import LeaseJob
+from app.db.lease_job import LeaseJob, decode_job, encode_job
 from app.db.queries.leases import FullPage, LeaseRecord, ReportedRecord, StopRecord, SyncPage
 from app.db.queries.reached import WHOLE, Reached
-from app.domain.commands import RunPosition
+from app.domain.commands import Gang, RunPosition
 from app.domain.events import StopReason
 from app.domain.ids import format_id
 from app.executor.cursor import Cursor
-from app.executor.protocol import decode_answer, encode_answer
+from app.executor.protocol import LeaseGang, decode_answer, encode_answer
 from app.pods.canonical import canonical_json, pack_spec
 
 LOG = "log"
@@ -107,3 +110,15 @@ def test_the_executor_understands_the_answer_whole() -> None:
     assert (first.owner, first.groups, first.labels, first.preemptible) == ("alice", ("g",), {"a": "b"}, True)
     assert [bytes(each) for each in first.services] == [b'{"type":"NodePort"}']
     assert first.displaces[0].position.offset == 3
+
+
+def test_a_lease_of_a_gang_says_so_and_rows_of_earlier_releases_have_none() -> None:
+    record = lease(0, 5)
+    gang = Gang(gang_id="g", cardinality=3, uniformity_label="zone")
+    of_gang = replace(page(), leases=(replace(record, job=replace(record.job, gang=gang)),))
+    told = page_answer(3, of_gang, LOG, {}, {}, ask_nodes=False)
+    taken, _ = decode_answer(encode_answer(told))
+    assert taken.leases[0].gang == LeaseGang(id="g", cardinality=3, uniformity_label="zone")
+    earlier = msgspec.msgpack.encode(msgspec.msgpack.decode(encode_job(record.job))[:-1])
+    assert decode_job(earlier) == record.job
+    assert record.job.gang is None

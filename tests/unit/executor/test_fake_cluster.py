@@ -355,3 +355,58 @@ async def test_the_journal_tells_the_life_of_every_pod(tmp_path: Path) -> None:
     assert (two.created, two.started, two.finished, two.deleted) == (1_000_000, 1_000_100, 1_002_200, 1_002_200)
     assert (one.job_id, one.node, one.requests) == (an_id(1), NODE, {"cpu": "1"})
     await play.cluster.close()
+
+
+async def test_a_marked_pod_stays_until_it_is_released_also_over_a_restart(tmp_path: Path) -> None:
+    play = await Play(tmp_path).open()
+    await play.cluster.create_pod(a_manifest(1, "sleep", "60"), 1_000)
+    await play.watch(500)
+    name = f"argosy-{an_id(1)}"
+    pod = play.seen[name]
+    await play.cluster.mark_pod(pod.namespace, name, pod.uid, "the last word")
+    await play.delete(1, grace_seconds=0)
+    assert await play.watch() == ["1 Failed"]
+    await play.restart()
+    assert (play.seen[name].mark, play.seen[name].released, play.seen[name].is_terminal) == (
+        "the last word",
+        True,
+        True,
+    )
+    await play.cluster.release_pod(pod.namespace, name, pod.uid)
+    assert await play.watch() == ["1 deleted"]
+    await play.restart()
+    assert name not in play.seen
+    await play.cluster.close()
+
+
+async def test_somebody_else_removes_a_pod_when_its_script_says_so(tmp_path: Path) -> None:
+    play = await Play(tmp_path).open()
+    annotations = {"fake-cluster/delete-after-ms": "1000"}
+    lease = a_lease(1, node=NODE, annotations=annotations, pod_spec=words_spec("sleep", "60"))
+    manifest = build_manifest(lease, log=LOG, cluster=CLUSTER, rules=ManifestRules())
+    await play.cluster.create_pod(manifest, 1_000)
+    assert await play.watch(100) == ["1 Running"]
+    assert play.seen[manifest.name].deletion_ms is None
+    assert await play.watch(999) == []
+    assert await play.watch(1) == ["1 deleted"]
+    await play.cluster.close()
+
+
+async def test_a_node_that_is_lost_is_gone_and_only_force_removes_its_pods(tmp_path: Path) -> None:
+    play = await Play(tmp_path).open()
+    annotations = {"fake-cluster/lose-node-after-ms": "1000"}
+    lease = a_lease(1, node=NODE, annotations=annotations, pod_spec=words_spec("sleep", "1"))
+    manifest = build_manifest(lease, log=LOG, cluster=CLUSTER, rules=ManifestRules())
+    await play.cluster.create_pod(manifest, 1_000)
+    await play.watch(100)
+    play.clock.now_ms += 1_000
+    assert (await play.cluster.next_changes(0)).removed_nodes == (NODE,)
+    await play.delete(1)
+    assert await play.watch(60_000) == ["1 Running"]
+    await play.delete(1, grace_seconds=0)
+    assert await play.watch() == ["1 deleted"]
+    await play.cluster.close()
+
+
+def words_spec(*words: str) -> Raw:
+    return Raw(msgspec.json.encode({"containers": [{"name": "main", "image": "busybox", "command": words}]}))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.executor.fake_cluster.script import FOREVER_MS, read_script
+from app.executor.fake_cluster.script import FOREVER_MS, read_script, volume_missing
 from app.executor.fake_cluster.spec import FakeClusterError, FakeClusterSpec, NodeGroup
 from app.executor.kubernetes import Taint
 
@@ -155,3 +155,32 @@ def test_nodes_are_named_and_labelled_by_their_group() -> None:
     assert nodes[0].labels["zone"] == "a"
     assert nodes[0].allocatable["nvidia.com/gpu"] == "8"
     assert nodes[0].taints == (taint,)
+
+
+def test_annotations_say_what_happens_to_a_pod_from_outside() -> None:
+    spec = {"containers": [{"name": "main", "image": "busybox", "command": ["sleep", "5"]}]}
+    outside = {"fake-cluster/delete-after-ms": "5", "fake-cluster/refuse": "OutOfcpu", "fake-cluster/message": "m"}
+    script = read_script(spec, outside, CLUSTER)
+    assert (script.deleted_after_ms, script.refuse, script.containers[0].note) == (5, "OutOfcpu", "m")
+    lost = {"fake-cluster/lose-node-after-ms": "7"}
+    first, second = (read_script(spec, lost, CLUSTER, attempt) for attempt in (0, 1))
+    assert (first.node_lost_after_ms, second.node_lost_after_ms) == (7, 0)
+    assert first.containers[0].run_ms > second.containers[0].run_ms == 5_000
+    fails = {"fake-cluster/fail-attempts": "1"}
+    codes = [read_script(spec, fails, CLUSTER, attempt).containers[0].exit_code for attempt in (0, 1)]
+    assert codes == [1, 0]
+
+
+def test_a_memory_eater_is_killed_where_there_is_a_limit() -> None:
+    eater = {"name": "main", "image": "busybox", "command": ["tail", "/dev/zero"]}
+    limited = {**eater, "resources": {"limits": {"memory": "64Mi"}}}
+    (script,) = read_script({"containers": [limited]}, {}, CLUSTER).containers
+    assert (script.exit_code, script.reason) == (137, "OOMKilled")
+    (script,) = read_script({"containers": [eater]}, {}, CLUSTER).containers
+    assert script.exit_code == 0
+
+
+def test_a_mount_needs_its_volume() -> None:
+    container = {"name": "main", "volumeMounts": [{"name": "data", "mountPath": "/d"}]}
+    assert volume_missing({"containers": [container]}) == "spec.containers[0].volumeMounts[0].name: Not found: 'data'"
+    assert volume_missing({"containers": [container], "volumes": [{"name": "data"}]}) == ""

@@ -144,3 +144,15 @@ def test_what_cannot_be_a_pod_names_the_field(spec: object, want: str) -> None:
 def test_what_is_not_supported_is_refused_by_name() -> None:
     with pytest.raises(ManifestError, match="services"):
         made(services=(Raw(b"{}"),))
+
+
+def test_the_pod_carries_armadas_names_beside_ours() -> None:
+    metadata = part(made(), "metadata")
+    wanted = {
+        "armada_job_id": an_id(1),
+        "armada_job_run_id": an_id(1),
+        "armada_queue_id": "q",
+        "armada_pod_number": "0",
+    }
+    assert wanted.items() <= metadata["labels"].items()
+    assert metadata["annotations"]["armada_jobset_id"] == "s"

@@ -8,6 +8,7 @@ from app.domain.commands import (
     BeginEpoch,
     Command,
     CreateQueues,
+    Gang,
     JobItem,
     Lease,
     LeaseJobs,
@@ -73,17 +74,31 @@ class Partition:
         return rows
 
     def submit(
-        self, queue: str, count: int, *, shape: Shape = SHAPE, priority: int = 1000, job_set: str = "set"
+        self,
+        queue: str,
+        count: int,
+        *,
+        shape: Shape = SHAPE,
+        priority: int = 1000,
+        preemptible: bool = False,
+        gang: Gang | None = None,
     ) -> tuple[list[bytes], SubmitJobs]:
         """A call for `count` jobs: their ids and the command."""
         self.calls += 1
         prefix = call_prefix(FIRST_MS + self.calls, self.number, self.calls)
         ids = [job_id(prefix, index) for index in range(count)]
-        return list(ids), submit_command(ids, queue, shape=shape, priority=priority, job_set=job_set)
+        return list(ids), submit_command(ids, queue, shape=shape, priority=priority, preemptible=preemptible, gang=gang)
 
 
 def submit_command(
-    ids: Sequence[bytes], queue: str, *, shape: Shape = SHAPE, priority: int = 1000, job_set: str = "set"
+    ids: Sequence[bytes],
+    queue: str,
+    *,
+    shape: Shape = SHAPE,
+    priority: int = 1000,
+    job_set: str = "set",
+    preemptible: bool = False,
+    gang: Gang | None = None,
 ) -> SubmitJobs:
     """A submit call for these ids, all with one spec and shape."""
     return SubmitJobs(
@@ -104,9 +119,10 @@ def submit_command(
                 namespace="default",
                 priority=priority,
                 priority_class=shape.priority_class,
-                preemptible=False,
+                preemptible=preemptible,
                 deadline_s=3600,
                 pools=shape.pools,
+                gang=gang,
             )
             for each in ids
         ),
@@ -117,7 +133,9 @@ def queues(*names: str) -> CreateQueues:
     return CreateQueues(principal=CHIEF, queues=tuple(QueueSpec(name=name) for name in names))
 
 
-def lease(job: bytes, run: bytes, *, node: str = "n0", cluster: str = "c0", attempt: int = 0) -> Lease:
+def lease(
+    job: bytes, run: bytes, *, node: str = "n0", cluster: str = "c0", attempt: int = 0, priority: int = 1000
+) -> Lease:
     return Lease(
         job_id=job,
         run_id=run,
@@ -125,7 +143,7 @@ def lease(job: bytes, run: bytes, *, node: str = "n0", cluster: str = "c0", atte
         cluster=cluster,
         node=node,
         pool="default",
-        scheduled_at_priority=1000,
+        scheduled_at_priority=priority,
     )
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from app.domain.clusters import ClusterUpdate, Foreign, NodeData, Taint
-from app.domain.commands import Command
+from app.domain.commands import Command, Gang
 from app.log.codec import decode
 from app.pods.shape import Shape, encode_shape, shape_hash
 from app.scheduler.assumptions import Assumptions, assumed_of
 from app.scheduler.clusters import Clusters
 from app.scheduler.pool_rules import pool_rules
 from app.scheduler.round_commands import RoundCommands, commands_of
-from app.scheduler.round_input import Moment, PoolInput, PreparedRound, World
+from app.scheduler.round_input import Choose, Moment, PoolInput, PreparedRound, World
 from app.scheduler.shape_columns import ShapeColumns
 from app.scheduler.state import State
 from app.scheduler.steps import Steps
@@ -42,8 +42,22 @@ class SmallWorld:
             self.state.apply(whole, now_s)
             self.assumptions.advanced(partition, self.state.position(partition).offset, now_s)
 
-    def submit(self, partition: int, queue: str, count: int, shape: Shape = SHAPE, priority: int = 1000) -> list[bytes]:
-        ids, command = self.partitions[partition].submit(queue, count, shape=shape, priority=priority)
+    def submit(
+        self,
+        partition: int,
+        queue: str,
+        count: int,
+        shape: Shape = SHAPE,
+        priority: int = 1000,
+        *,
+        preemptible: bool = False,
+        gang: tuple[str, int] | None = None,
+    ) -> list[bytes]:
+        """`gang`: id and cardinality."""
+        of_gang = None if gang is None else Gang(gang_id=gang[0], cardinality=gang[1])
+        ids, command = self.partitions[partition].submit(
+            queue, count, shape=shape, priority=priority, preemptible=preemptible, gang=of_gang
+        )
         self.step(partition, command)
         return ids
 
@@ -76,6 +90,9 @@ class SmallWorld:
     ) -> PreparedRound:
         moment = Moment(self.assumptions, idle, closed, limiter, queue_limiters or {})
         return self.inputs[pool].prepare(moment)
+
+    def prepare_cheap(self, choose: Choose, pool: str = "default") -> PreparedRound | None:
+        return self.inputs[pool].prepare_cheap(Moment(self.assumptions, frozenset(), frozenset(), None, {}), choose)
 
     def round(self, pool: str = "default", **moment: frozenset[str]) -> dict[bytes, str]:
         """Decides a round: job -> "cluster/node"."""

@@ -17,11 +17,11 @@ from app.domain.decide import Decision, decide
 from app.domain.errors import ErrorCode
 from app.domain.events import EventsRecord
 from app.domain.rows import FLAG_GANG, FLAG_MORE, JOB_HEAD, JobGang, JobHead, JobMore, JobRow, PositionRow
-from app.domain.state import GangKey
+from app.domain.state import GangKey, gang_key_of
 from app.log.codec import decode, encode
 from app.log.topics import CLIENT_IDS, DEAD_LETTERS, EVENTS, STATE
 from app.streams.step import StepLimits
-from tables.state import entries_of, gang_prefix, set_prefix
+from tables.state import PartitionState, entries_of, gang_prefix, set_prefix
 from tests.faults.fold import Fold, LogRecord
 from tests.faults.load import Load
 from tests.faults.poisoned_queue import decide_or_raise
@@ -60,6 +60,16 @@ async def test_any_cut_into_steps_gives_the_events_rows_and_store_of_the_fold(te
     assert tenure.log.latest(STATE) == fold.state_rows()
     assert tenure.log.latest(CLIENT_IDS) == fold.id_rows()
     assert tenure.held() == fold.store()
+    gangs = {key for row in fold.state.rows.values() if isinstance(row, JobRow) and (key := gang_key_of(row))}
+    assert gangs
+    for gang in gangs:
+        sizes = fold.state.gang_sizes(gang)
+        # The sizes that were kept in memory step by step, and those counted anew.
+        assert tenure.view.gang_sizes(gang) == PartitionState(tenure.store).gang_sizes(gang) == sizes
+        for generation in sizes:
+            for limit in (1, 100):
+                wanted = fold.state.gang_members(gang, generation, limit)
+                assert tenure.view.gang_members(gang, generation, limit) == wanted
     letters = [decode(value) for value in tenure.log.values(DEAD_LETTERS)]
     assert [(letter.offset, letter.item, letter.reason) for letter in letters] == fold.letters
     assert tenure.log.transactions < 400

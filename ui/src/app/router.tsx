@@ -116,6 +116,12 @@ const health = createRoute({
   component: lazyRouteComponent(() => import("../pages/health"), "HealthPage"),
 });
 
+const explorer = createRoute({
+  getParentRoute: () => root,
+  path: "/explorer",
+  component: lazyRouteComponent(() => import("../pages/explorer"), "Explorer"),
+});
+
 /** Search values stand in the address as they are: `?q=state:running`, not as JSON. */
 function parseSearch(search: string): Raw {
   return Object.fromEntries(new URLSearchParams(search));
@@ -128,7 +134,7 @@ function stringifySearch(search: Raw): string {
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, jobs, job, jobSets, jobSet, queues, queue, nodes, node, rounds, round, health]),
+  routeTree: root.addChildren([overview, jobs, job, jobSets, jobSet, queues, queue, nodes, node, rounds, round, health, explorer]),
   defaultPreload: "intent",
   parseSearch,
   stringifySearch,

@@ -1,7 +1,7 @@
 // The frame of every page: navigation, the way to change how things look, the note when the API is away.
 import { ActionIcon, Menu, SegmentedControl, Switch, Text } from "@mantine/core";
 import {
-  IconAdjustments, IconBriefcase, IconCpu, IconHeartbeat, IconLayoutDashboard, IconListDetails, IconRotateClockwise2, IconStack2,
+  IconAdjustments, IconBrandGraphql, IconBriefcase, IconCpu, IconHeartbeat, IconLayoutDashboard, IconListDetails, IconRotateClockwise2, IconStack2,
 } from "@tabler/icons-react";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { type ReactElement, Suspense, useEffect } from "react";
@@ -18,6 +18,7 @@ const PAGES = [
   { to: "/nodes", label: texts.nav.nodes, icon: IconCpu },
   { to: "/rounds", label: texts.nav.rounds, icon: IconRotateClockwise2 },
   { to: "/health", label: texts.nav.health, icon: IconHeartbeat },
+  { to: "/explorer", label: texts.nav.explorer, icon: IconBrandGraphql },
 ] as const;
 
 /** The entry of the navigation that a page belongs to. */

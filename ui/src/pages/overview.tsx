@@ -171,7 +171,7 @@ function PoolCard({ pool, minutes }: { pool: OverviewQuery["pools"][number]; min
             series={queues.map((queue, index) => ({ name: queue, colour: colourOf(index), values: (grid.queues.get(queue) ?? []).map((point) => point?.actualShare ?? null) }))}
           />
           {round === undefined ? null : (
-            <div className="muted" style={{ marginTop: 4 }}>
+            <div className="muted prose" style={{ marginTop: 4 }}>
               {texts.overview.lastRound} <Link to="/rounds/$roundId" params={{ roundId: round.id }}><Time at={round.started} /></Link>: {duration(totalUs(round.timings) / 1_000)}, {whole(round.placed)} placed, {whole(round.preempted)} preempted, {whole(round.blocked)} blocked
             </div>
           )}

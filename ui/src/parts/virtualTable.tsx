@@ -84,7 +84,9 @@ export function VirtualTable<Row>(props: Props<Row>): ReactElement {
       onKeyDown={onKeyDown}
     >
       <div className="vhead" role="row" style={{ minWidth: `max(100%, ${width}px)` }}>
-        <span className="vcell" role="columnheader" style={{ width: 34 }} aria-label="Selected" />
+        <span className="vcell pick" role="columnheader" style={{ width: 34 }}>
+          <span className="hidden">Selected</span>
+        </span>
         {columns.map((column) => (
           <span key={column.key} role="columnheader" className={`vcell ${column.right ? "num" : ""} ${column.grow ? "grow" : ""}`} style={{ width: column.width }}>
             {column.title}
@@ -122,7 +124,9 @@ export function VirtualTable<Row>(props: Props<Row>): ReactElement {
           );
         })}
       </div>
-      {props.foot}
+      <div role="row">
+        <div role="gridcell">{props.foot}</div>
+      </div>
     </div>
   );
 }

@@ -11,6 +11,7 @@ export const texts = {
     nodes: "Nodes",
     rounds: "Rounds",
     health: "Health",
+    explorer: "GraphQL",
     skip: "Skip to the content",
     main: "Main",
   },

@@ -1,0 +1,133 @@
+"""Preemption in two steps, with leaders that die or stand still between them and leases that are refused."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.domain.commands import CancelJobs, LeaseJobs, PreemptRuns, ReportState
+from app.domain.events import LeaseData
+from app.pods.shape import Shape
+from tests.integration.scheduler.stage import Process, Stage, eventually, nodes
+from tests.stack.server import KafkaBroker
+from tests.unit.scheduler.partition import CHIEF
+
+pytestmark = pytest.mark.stack
+
+CLASSES = {
+    "priority_classes": {
+        "argosy-default": {"priority": 1000, "preemptible": False},
+        "low": {"priority": 100, "preemptible": True},
+    }
+}
+LOW = Shape(priority_class="low", requests=(("cpu", 2000), ("memory", 1 << 30)))
+HIGH = Shape(priority_class="argosy-default", requests=(("cpu", 3000), ("memory", 1 << 30)))
+
+
+class Scene:
+    """A node of 4 cpu, full of two preemptible runs."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage, self.log = stage, stage.log
+        self.agent = stage.agent()
+        self.partition = self.log.queue("a")
+        self.log.begin_instance("c0")
+        self.log.nodes("c0", nodes(1, cpu="4"))
+        for each in (LOW, HIGH):
+            self.log.add_shape(each)
+
+    def fill(self) -> dict[bytes, LeaseData]:
+        """The two jobs run; by run id."""
+        ids = self.log.submit("a", 2, LOW, preemptible=True)
+        eventually(lambda: {lease.job_id for lease in self.log.leases()} == set(ids))
+        runs = {lease.run_id: lease for lease in self.log.leases()}
+        for lease in runs.values():
+            self.log.report(lease, ReportState.RUNNING)
+        return runs
+
+    def preempted(self) -> set[bytes]:
+        """Runs of PreemptRuns commands."""
+        commands = [command for _, _, command in self.log.commands() if isinstance(command, PreemptRuns)]
+        return {each.run_id for command in commands for each in command.preemptions}
+
+    def stopped(self) -> set[bytes]:
+        """Runs that were told to stop."""
+        return {stop.run_id for _, record in self.log.events() for stop in record.stops}
+
+    def lease_of(self, job: bytes) -> LeaseData | None:
+        return next((lease for lease in self.log.leases() if lease.job_id == job), None)
+
+
+@pytest.fixture
+def scene(fresh_kafka: KafkaBroker, tmp_path: Path) -> Iterator[Scene]:
+    stage = Stage(fresh_kafka.bootstrap, tmp_path)
+    yield Scene(stage)
+    stage.close()
+
+
+def stopping(scheduler: Process) -> float:
+    return scheduler.figure('argosy_scheduler_jobs{state="stopping"}')
+
+
+def test_a_leader_killed_between_a_displacing_lease_and_its_preemption_leaves_nothing_hanging(scene: Scene) -> None:
+    first = scene.stage.scheduler("first", fault_stop_before_preempt=True, **CLASSES)
+    runs = scene.fill()
+    (high,) = scene.log.submit("a", 1, HIGH)
+    eventually(first.stopped)
+    lease = scene.lease_of(high)
+    assert lease is not None
+    assert {(each.run_id, each.ordinal) for each in lease.displaced} == {
+        (run, each.ordinal) for run, each in runs.items()
+    }
+    assert scene.preempted() == set(), "it was decided and not sent"
+    first.kill()
+    second = scene.stage.scheduler("second", **CLASSES)
+    eventually(lambda: scene.preempted() == set(runs))
+    eventually(lambda: scene.stopped() == set(runs))
+    eventually(lambda: stopping(second) == 2)
+    for each in runs.values():
+        scene.log.report(each, ReportState.GONE)
+    scene.log.report(lease, ReportState.RUNNING)
+    eventually(lambda: stopping(second) == 0)
+    assert second.figure('argosy_scheduler_jobs{state="running"}') == 1
+    (again,) = scene.log.submit("a", 1, Shape(priority_class="low", requests=(("cpu", 1000),)), preemptible=True)
+    scene.log.add_shape(Shape(priority_class="low", requests=(("cpu", 1000),)))
+    eventually(lambda: scene.lease_of(again) is not None)
+
+
+def test_a_lease_that_is_refused_kills_nobody(scene: Scene) -> None:
+    first = scene.stage.scheduler("first", **CLASSES)
+    runs = scene.fill()
+    first.send_signal(signal.SIGTERM)
+    second = scene.stage.scheduler("second", fault_stop_before_send=True, leader_session_timeout_s=90, **CLASSES)
+    eventually(second.leads)
+    (high,) = scene.log.submit("a", 1, HIGH)
+    eventually(second.stopped)
+    scene.log.command(scene.partition, CancelJobs(principal=CHIEF, job_ids=(high,)))
+    eventually(lambda: any(high in record.outcome.affected for record in decided(scene)))
+    second.send_signal(signal.SIGCONT)
+
+    def refused() -> bool:
+        sent = {
+            offset
+            for _, offset, command in scene.log.commands()
+            if isinstance(command, LeaseJobs) and any(each.displaced for each in command.leases)
+        }
+        return any(
+            record.offset in sent and record.outcome.refusals
+            for p, record in scene.log.events()
+            if p == scene.partition
+        )
+
+    eventually(refused)
+    scene.log.nodes("c0", nodes(2, cpu="4"))
+    (later,) = scene.log.submit("a", 1, LOW, preemptible=True)
+    eventually(lambda: scene.lease_of(later) is not None)
+    assert scene.preempted() == set()
+    assert scene.stopped().isdisjoint(runs)
+    eventually(lambda: second.figure('argosy_scheduler_jobs{state="running"}') == 2)
+
+
+def decided(scene: Scene) -> list:  # type: ignore[type-arg]
+    return [record for p, record in scene.log.events() if p == scene.partition and record.outcome is not None]
