@@ -168,6 +168,7 @@ def _nodes(parts: Parts) -> Arrays:
     group_ptr, group_node = csr(parts.ways.group, parts.ways.groups)
     return {
         "free": parts.free,
+        "level_weight": parts.levels.weights(),
         "open": is_open.astype(np.uint8),
         "group": parts.ways.group,
         "cluster": cluster.astype(np.int64),

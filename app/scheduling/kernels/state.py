@@ -51,6 +51,7 @@ class State(NamedTuple):
 
     # nodes
     free: I64  # (L, N, R)
+    level_weight: I64  # (L,) what preempting at a level weighs in the choice between values of a label
     open: U8  # (N,) takes new jobs
     group: I64  # (N,)
     cluster: I64  # (N,)
