@@ -128,14 +128,21 @@ def _preempted(figures: Figures, prepared: Prepared, placed: Int64) -> Preempted
     by = state.by[gone].copy()
     urgent = placed[np.isin(state.method[placed], URGENT)]
     taker = np.full(len(figures.round.nodes), NO_JOB, np.int32)
-    taker[state.node[urgent[::-1]]] = urgent[::-1]
+    first_last = urgent[np.lexsort((-np.arange(len(urgent)), state.level[urgent]))]
+    taker[state.node[first_last]] = first_last
+
+    def takers_of(runs: Int64) -> Int64:
+        """The first of the most urgent jobs on the node of each run, if it is more urgent than the run."""
+        found = taker[state.node[runs]]
+        return np.where((found >= 0) & (state.level[found] > state.level[runs]), found, NO_JOB)
+
     left = np.flatnonzero(state.status[gone] == EVICTED)
-    by[left] = taker[state.node[gone[left]]]
+    by[left] = takers_of(gone[left])
     reason[left] = np.where(by[left] >= 0, PreemptionReason.URGENCY, PreemptionReason.OVERCOMMITTED)
     for at in left[(by[left] < 0) & (state.unit[gone[left]] >= 0)].tolist():
         unit = state.unit[gone[at]]
         mates = state.unit_job[state.unit_ptr[unit] : state.unit_ptr[unit + 1]]
-        takers = taker[state.node[mates]]
+        takers = takers_of(mates)
         if (takers >= 0).any():
             reason[at], by[at] = PreemptionReason.GANG, takers[takers >= 0][0]
     return Preempted(
