@@ -14,7 +14,7 @@ COPY requirements.lock setup.cfg pyproject.toml Makefile README.md LICENSE ./
 COPY app ./app
 COPY agents ./agents
 COPY tables ./tables
-RUN make venv
+RUN make venv kernels
 
 FROM python:3.11-slim-bookworm
 WORKDIR /opt/argosy

@@ -14,13 +14,13 @@ NPM := ui/scripts/with-node.sh npm
 SOURCES := app agents tables tests benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv jars kube demo demo-kube test-kube kube-if-possible up down status test lint typecheck style format schemas lock clean
+.PHONY: help setup venv kernels jars kube demo demo-kube test-kube kube-if-possible up down status test lint typecheck style format schemas lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 	@echo "targets: setup test test-kube lint typecheck style format demo demo-kube up down status bench-NAME schemas lock clean"
 
-setup: venv jars
+setup: venv jars kernels
 
 venv: $(STAMP)
 
@@ -31,6 +31,9 @@ $(STAMP): requirements.lock setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
+
+kernels: venv
+	@$(BIN)/argosy-admin round compile
 
 jars: venv
 	@$(BIN)/argosy-admin dev fetch

@@ -36,6 +36,7 @@ FULL_BUDGETS = {
     "D_rebalance_cpu_s": 6.0,
     "E2_one_percent_warm_cpu_s": 0.5,
     "E4_burst_warm_cpu_s": 0.5,
+    "B_full_peak_memory_mb": 1024.0,
     "scenarios_peak_memory_mb": 1024.0,
 }
 MOST_TIMES_PLAIN = 10.0

@@ -1,5 +1,6 @@
 """The rows of `benchmarks/round.py`, in groups."""
 
+import resource
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,13 +12,15 @@ from app.scheduling.round import Cluster, Limiter, PriorityClass, Queue, Round, 
 from app.scheduling.schedule import schedule
 from app.scheduling.shapes import shape_of
 from benchmarks.round import Bench
-from benchmarks.round_worlds import GPU, after, jobs_of, world
+from benchmarks.round_worlds import GPU, after, jobs_of, joined, select, world
 
 BURST = 1000
+SETTLING = 3
+NEW = 10_000
 
 
 def scenarios(bench: Bench) -> None:
-    """3.1: the full rounds B and B2, what follows (C, E, E2, E3, E4). All features are in use."""
+    """3.1: the full rounds B and B2, what follows (C); some rounds later 1 % that ended and 10,000 new jobs (E)."""
     start = bench.running(running=500_000, features=True)
     everybody = replace(start.config, protected_fraction_of_fair_share=0.0)
     bench.timed("B_full", replace(start, config=everybody))
@@ -25,10 +28,19 @@ def scenarios(bench: Bench) -> None:
     bench.timed("B_full_prefer_large", replace(start, config=large), 1)
     settled = after(start, bench.timed("B2_protected", start))
     del start
-    decided = bench.timed("C_next", settled)
-    random = np.random.default_rng(7)
+    bench.keep("B_full", peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    settled = after(settled, bench.timed("C_next", settled))
+    for _ in range(SETTLING):
+        settled = after(settled, schedule(settled))
+    random, jobs = np.random.default_rng(7), settled.jobs
+    new = np.flatnonzero(~jobs.running)[-NEW // bench.scale :]
+    arriving = select(jobs, new)
+    settled = replace(settled, jobs=select(jobs, np.setdiff1d(np.arange(len(jobs)), new)))
+    decided = schedule(settled)
     ran = np.flatnonzero(settled.jobs.running)
     changed = after(settled, decided, ended=random.choice(ran, len(ran) // 100, replace=False))
+    changed = replace(changed, jobs=joined(changed.jobs, arriving))
+    del jobs, decided
     bench.timed("E_one_percent", changed)
     bench.timed("E2_one_percent_warm", changed, before=settled)
     limited = replace(

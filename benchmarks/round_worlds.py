@@ -212,6 +212,16 @@ def select(jobs: Jobs, rows: Ints) -> Jobs:
     return Jobs(**columns, avoid_job=place[jobs.avoid_job[kept]].astype(np.int32), avoid_node=jobs.avoid_node[kept])
 
 
+def joined(jobs: Jobs, more: Jobs) -> Jobs:
+    """Both, one behind the other."""
+    columns = {
+        name: np.concatenate((getattr(jobs, name), getattr(more, name)))
+        for name in Jobs.__dataclass_fields__
+        if name != "avoid_job"
+    }
+    return Jobs(**columns, avoid_job=np.concatenate((jobs.avoid_job, more.avoid_job + np.int32(len(jobs)))))
+
+
 def after(round_: Round, decisions: Decisions, *, ended: Ints | None = None) -> Round:
     """The next round: what was placed runs, what was preempted waits, and `ended` jobs are gone."""
     jobs = round_.jobs

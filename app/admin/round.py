@@ -21,10 +21,12 @@ from app.admin.state import StateDirectory
 from app.scheduling.decisions_file import print_decisions
 from app.scheduling.errors import RoundError
 from app.scheduling.round_file import parse_round
-from app.scheduling.schedule import schedule
+from app.scheduling.schedule import compile_kernels, kernels_are_kept, schedule
 
 FILE_BYTES_MAX = 2 * 1024**3
 LINE_BYTES_MAX = 256 * 1024**2
+UNCOMPILED_BYTES_MAX = 4 * 1024**2
+"""A longer round is decided sooner by compiling first."""
 ANSWER_BYTES_MAX = 4096
 DUMP_TIMEOUT_S = 300.0
 EXIT_BAD_ROUND = 1
@@ -60,6 +62,14 @@ def run(
         raise typer.Exit(EXIT_BAD_FILE) from None
     if code:
         raise typer.Exit(code)
+
+
+@app.command("compile")
+def compile_() -> None:
+    """Compile what decides rounds and keep the code on disk (part of an installation; takes most of a minute)."""
+    kept = kernels_are_kept()
+    compile_kernels()
+    typer.echo("the kernels of rounds were compiled before" if kept else "compiled the kernels of rounds")
 
 
 @app.command("dump")
@@ -120,6 +130,8 @@ def answer_file(path: Path, sink: BinaryIO) -> int:
     try:
         if len(document) > FILE_BYTES_MAX:
             raise RoundError("", f"is longer than {FILE_BYTES_MAX} bytes")
+        if kernels_are_kept() or len(document) > UNCOMPILED_BYTES_MAX:
+            compile_kernels()
         sink.write(decide(document) + b"\n")
     except RoundError as error:
         typer.echo(f"round run: {path}: {error}", err=True)
@@ -131,6 +143,8 @@ def answer_lines(source: BinaryIO, sink: BinaryIO) -> int:
     """Answers each line with one line, at once, until the input ends. Returns the exit code."""
     code = 0
     number = 0
+    if kernels_are_kept():
+        compile_kernels()
     while line := source.readline(LINE_BYTES_MAX + 1):
         number += 1
         if not line.strip():

@@ -56,7 +56,7 @@ WORKING = (
 """What must be as at the start before the same round is decided again. The rest is input, or written before read."""
 RECYCLED = (
     *("key", "node_block", "block_node", "block_len", "block_max", "block_loose", "block_order", "region_len", "dirty"),
-    *("ring", "seen_node", "seen_key", "freed_node", "freed_low", "freed_high", "heap_key", "heap_node"),
+    *("ring", "seen_node", "seen_key", "freed_node", "freed_low", "freed_high", "heap_entry"),
 )
 """Large arrays that are written before they are read: those of an earlier round may be used again."""
 
@@ -66,7 +66,7 @@ class Parts:
     """What the arrays are made of. `level`: int32 by job. `evicted`: jobs that balancing evicts. `open_nodes`: bool.
 
     `reason`: by job, given before the loop. `evicted_units`, `offered_units`: in order, by one job of each unit.
-    `recycled`: the state of an earlier round that nobody uses any more.
+    `recycled`: arrays of an earlier round that nobody uses any more, by name.
     """
 
     round: Round
@@ -87,7 +87,7 @@ class Parts:
     reason: Bytes
     evicted_units: Int64
     offered_units: Int64
-    recycled: State | None
+    recycled: Arrays
 
 
 def state_of(parts: Parts) -> tuple[State, Bytes]:
@@ -104,11 +104,8 @@ def state_of(parts: Parts) -> tuple[State, Bytes]:
 
 def _blank(parts: Parts, name: str, shape: tuple[int, ...], dtype: type = np.int64) -> Any:
     """An array with anything in it: that of the earlier round, if it is as large."""
-    if parts.recycled is not None:
-        array = getattr(parts.recycled, name)
-        if array.shape == shape:
-            return array
-    return np.empty(shape, dtype)
+    array = parts.recycled.get(name)
+    return array if array is not None and array.shape == shape else np.empty(shape, dtype)
 
 
 def _in_one_piece(arrays: Arrays) -> tuple[Bytes, Arrays]:
@@ -125,6 +122,7 @@ def _in_one_piece(arrays: Arrays) -> tuple[Bytes, Arrays]:
 def lists_of(round_: Round, evicted: Int64, waiting: Int64, unit: Int32 | Int64, *, capped: bool) -> Arrays:
     """The lists of units by queue, each at its beginning. `unit`: by job."""
     queues = len(round_.queues)
+    pairs = min(len(waiting), queues * len(round_.shapes))
     evicted_ptr = queue_starts(round_.jobs.queue[evicted], queues)
     waiting_ptr = queue_starts(round_.jobs.queue[waiting], queues)
     return {
@@ -136,7 +134,7 @@ def lists_of(round_: Round, evicted: Int64, waiting: Int64, unit: Int32 | Int64,
         "evicted_turn": evicted_ptr[:-1].copy(),
         "waiting_turn": waiting_ptr[:-1].copy(),
         "closed": np.zeros(queues, np.uint8),
-        "capped": np.full(2 * len(waiting) + 17 if capped and len(waiting) else 0, -1, np.int64),
+        "capped": np.full(2 * pairs + 17 if capped and len(waiting) else 0, -1, np.int64),
     }
 
 
@@ -168,6 +166,7 @@ def _nodes(parts: Parts) -> Arrays:
     group_ptr, group_node = csr(parts.ways.group, parts.ways.groups)
     return {
         "free": parts.free,
+        "level_weight": parts.levels.weights(),
         "open": is_open.astype(np.uint8),
         "group": parts.ways.group,
         "cluster": cluster.astype(np.int64),
@@ -371,8 +370,7 @@ def _preemption(parts: Parts) -> Arrays:
         "heap_size": np.zeros(ways, np.int64),
         "heap_length": np.zeros(ways, np.int64),
         "heap_seen": np.zeros(ways, np.int64),
-        "heap_key": _blank(parts, "heap_key", (entries,)),
-        "heap_node": _blank(parts, "heap_node", (entries,)),
+        "heap_entry": _blank(parts, "heap_entry", (entries,)),
         "freed_node": _blank(parts, "freed_node", (FREED_RING,)),
         "freed_low": _blank(parts, "freed_low", (FREED_RING,)),
         "freed_high": _blank(parts, "freed_high", (FREED_RING,)),

@@ -12,6 +12,7 @@ from typing import Any
 import numba
 
 from app.scheduling.kernels import entry
+from app.scheduling.kernels.code_cache import is_complete, mark_complete
 from app.scheduling.kernels.jit import uncompiled
 from app.scheduling.kernels.reference import same, table_of
 from app.scheduling.kernels.state import I32, I64, State
@@ -74,6 +75,8 @@ def compile_now(warm_up: Callable[[Kernels], object]) -> None:
     """Compiles by running `warm_up` with the compiled kernels; then rounds use them."""
     warm_up(COMPILED)
     _current[0] = COMPILED
+    if not numba.config.DISABLE_JIT and not is_complete():
+        mark_complete()
 
 
 def current_kernels() -> Kernels:

@@ -236,4 +236,4 @@ def _rows(*columns: npt.NDArray[np.integer]) -> Iterator[Sequence[int]]:
 
 def _number(value: float) -> int | float:
     """Whole tokens as a whole number."""
-    return int(value) if value.is_integer() else value
+    return int(value) if float(value).is_integer() else value

@@ -3,8 +3,8 @@
 Worked out after the round, for a bounded number of shapes, from the room that is left then.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import overload
 
 import numpy as np
@@ -31,6 +31,7 @@ HAS_ROOM = "has room"
 EXPLANATIONS_MAX = 100
 """Shapes explained in one round; of more, those with the most waiting jobs."""
 
+Column = Int64 | Bool
 Against = Sequence[tuple[str, Bool]]
 """Reasons in the order in which they are looked at, each with the nodes (bool by node) that it holds for."""
 
@@ -47,6 +48,14 @@ class Room:
     unit: Int64
     indexed: tuple[int, ...]
     levels: Levels
+    _overdrawn: dict[int, Bool] = field(default_factory=dict)
+
+    def overdrawn(self, level: int) -> Bool:
+        """bool by node: too much of some resource is in use at this level."""
+        mask = self._overdrawn.get(level)
+        if mask is None:
+            mask = self._overdrawn[level] = (self.free[level] < 0).any(axis=1)
+        return mask
 
 
 def closed_nodes(round_: Round, admission: Admission, full: Bool) -> Against:
@@ -79,10 +88,10 @@ def explain_shape(
     counts: dict[str, int] = {}
 
     def strike(name: str, against: Bool) -> None:
-        number = int((left & against).sum())
+        number = int(np.count_nonzero(left & against))
         if number:
             counts[name] = counts.get(name, 0) + number
-            left[against] = False
+            np.logical_and(left, ~against, out=left)
 
     spec = round_.shapes.specs[shape]
     level, tolerated = _levels(round_, shape, matcher, room.levels)
@@ -96,23 +105,33 @@ def explain_shape(
     ]
     for name, against in (*closed, *static):
         strike(name, against)
-    allowed = np.flatnonzero(left)
-    free = np.zeros((len(round_.nodes), len(round_.resources.names)), np.int64)
-    free[allowed] = room.free[level[allowed], allowed]
-    strike(OVERCOMMITTED, np.any(free < 0, axis=1))
+    allowed, levels = left.copy(), np.flatnonzero(np.bincount(level[left])).tolist()
+    is_any = bool(levels)
+    strike(OVERCOMMITTED, _by_level(level, {each: room.overdrawn(each) for each in levels}).astype(np.bool_))
     shortfall: dict[str, int] = {}
     others = (column for column in range(len(round_.resources.names)) if column not in room.indexed)
     for column in (*room.indexed, *others):
         amount = int(requests[shape, column])
         if not amount or round_.floating[column] != NOT_FLOATING:
             continue
-        name, of_column = round_.resources.names[column], free[:, column] * int(room.unit[column])
-        most = int(of_column[allowed].max()) if len(allowed) else amount
+        name, unit = round_.resources.names[column], int(room.unit[column])
+        of_column = _by_level(level, {each: room.free[each, :, column] for each in levels})
+        most = int(of_column.max(where=allowed, initial=0)) * unit if is_any else amount
         if amount > most:
-            shortfall[name] = amount - max(most, 0)
-        strike(f"{INSUFFICIENT}{name}", of_column < amount)
+            shortfall[name] = amount - most
+        strike(f"{INSUFFICIENT}{name}", of_column < -(-amount // unit))
     strike(HAS_ROOM, left.copy())
     return Explanation(nodes=counts, shortfall=shortfall)
+
+
+def _by_level(level: Int64, columns: Mapping[int, Column]) -> Column:
+    """By node, the value of the column of its level; of other levels anything."""
+    if not columns:
+        return np.zeros(len(level), np.int64)
+    (_, result), *others = columns.items()
+    for each, column in others:
+        result = np.where(level == each, column, result)
+    return result
 
 
 def _levels(round_: Round, shape: int, matcher: NodeMatcher, levels: Levels) -> tuple[Int64, Bool]:
@@ -123,11 +142,11 @@ def _levels(round_: Round, shape: int, matcher: NodeMatcher, levels: Levels) -> 
     tolerated = np.zeros(len(round_.nodes), np.bool_)
     for tolerations, priority in reversed(ways):
         mask = matcher.tolerated(tolerations) & ~abroad
-        level[mask] = levels.of([priority])[0]
+        np.copyto(level, levels.of([priority])[0], where=mask)
         tolerated |= mask
     if abroad.any():
         mask = matcher.tolerated(ways[0][0]) & abroad
-        level[mask] = levels.of([CROSS_POOL_PRIORITY])[0]
+        np.copyto(level, levels.of([CROSS_POOL_PRIORITY])[0], where=mask)
         tolerated |= mask
     return level, tolerated
 

@@ -12,6 +12,8 @@ from app.scheduling.nodes import HOME_POOL
 from app.scheduling.resources import Bool, Int32, Int64
 from app.scheduling.round import Round
 
+EVICTED_PRIORITY = -2
+"""The priority of evicted jobs, if no job has one as low."""
 CROSS_POOL_PRIORITY = -1
 """The priority of jobs on nodes that are at home in another pool."""
 
@@ -24,6 +26,11 @@ class Levels:
 
     def __len__(self) -> int:
         return len(self.priorities) + 1
+
+    def weights(self) -> Int64:
+        """int64 by level: how far its priority is above that of evicted jobs, 0 for level 0."""
+        lowest = min(EVICTED_PRIORITY, int(self.priorities.min(initial=0)) - 1)
+        return np.concatenate(([0], self.priorities - lowest)).astype(np.int64)
 
     def of(self, priorities: Iterable[int] | Int32 | Int64) -> Int32:
         """The levels of priorities of this round."""

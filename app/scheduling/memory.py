@@ -17,11 +17,11 @@ from app.scheduling.node_matches import NodeMatcher
 from app.scheduling.outcome import LateDetails
 from app.scheduling.quarantine import admit
 from app.scheduling.round import Round
-from app.scheduling.round_state import Figures, Prepared, prepare
+from app.scheduling.round_state import Earlier, Figures, Prepared, prepare
 from app.scheduling.sameness import has_same_labels, is_same_round
 
 
-def figures_of(round_: Round, earlier: Figures | None = None) -> Figures:
+def figures_of(round_: Round, earlier: Earlier | None = None) -> Figures:
     """Who takes part in a round, and what the pool and its queues have."""
     admission = admit(round_)
     ledger = open_ledger(round_, admission)
@@ -49,8 +49,9 @@ class Memory:
         """The round ready for the kernels."""
         if self._last is not None and self._kernels is kernels and is_same_round(self._last[0].round, round_):
             return self._again(*self._last)
-        earlier = self._last
-        figures = figures_of(round_, None if earlier is None else earlier[0])
+        earlier = None if self._last is None else Earlier.of(*self._last)
+        self._last, self._untouched = None, np.zeros(0, np.uint8)
+        figures = figures_of(round_, earlier)
         prepared = prepare(figures, kernels, earlier)
         self._last, self._kernels = (figures, prepared), kernels
         self._untouched = prepared.arena.copy()

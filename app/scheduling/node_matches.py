@@ -144,5 +144,11 @@ class NodeMatcher:
 def _is_one_of(column: Int32, values: Sequence[int]) -> Bool:
     if not values:
         return np.zeros(len(column), np.bool_)
-    found: Bool = column == values[0] if len(values) == 1 else np.isin(column, values)
+    if len(values) == 1:
+        single: Bool = column == values[0]
+        return single
+    # By a table: the last place stands for absent labels (-1).
+    wanted = np.zeros(max(int(column.max(initial=0)), max(values)) + 2, np.bool_)
+    wanted[list(values)] = True
+    found: Bool = wanted[column]
     return found

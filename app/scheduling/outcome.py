@@ -1,5 +1,7 @@
 """From the state after the passes to `Decisions`: placements, preemptions with their causes, reasons and shares."""
 
+from functools import cache
+
 import numpy as np
 
 from app.scheduling.decisions import (
@@ -16,7 +18,7 @@ from app.scheduling.decisions import (
     no_placements,
     no_preemptions,
 )
-from app.scheduling.explanation import EXPLANATIONS_MAX, Explanations, Room, closed_nodes, explain_shape
+from app.scheduling.explanation import EXPLANATIONS_MAX, Against, Explanations, Room, closed_nodes, explain_shape
 from app.scheduling.kernels.state import CONSIDERED, EVICTED, ORDERED, PLACED, PREEMPTED, UNDECIDED, WAITING
 from app.scheduling.resources import Float64, Int64
 from app.scheduling.round_state import Figures, Prepared
@@ -126,14 +128,21 @@ def _preempted(figures: Figures, prepared: Prepared, placed: Int64) -> Preempted
     by = state.by[gone].copy()
     urgent = placed[np.isin(state.method[placed], URGENT)]
     taker = np.full(len(figures.round.nodes), NO_JOB, np.int32)
-    taker[state.node[urgent[::-1]]] = urgent[::-1]
+    first_last = urgent[np.lexsort((-np.arange(len(urgent)), state.level[urgent]))]
+    taker[state.node[first_last]] = first_last
+
+    def takers_of(runs: Int64) -> Int64:
+        """The first of the most urgent jobs on the node of each run, if it is more urgent than the run."""
+        found = taker[state.node[runs]]
+        return np.where((found >= 0) & (state.level[found] > state.level[runs]), found, NO_JOB)
+
     left = np.flatnonzero(state.status[gone] == EVICTED)
-    by[left] = taker[state.node[gone[left]]]
+    by[left] = takers_of(gone[left])
     reason[left] = np.where(by[left] >= 0, PreemptionReason.URGENCY, PreemptionReason.OVERCOMMITTED)
     for at in left[(by[left] < 0) & (state.unit[gone[left]] >= 0)].tolist():
         unit = state.unit[gone[at]]
         mates = state.unit_job[state.unit_ptr[unit] : state.unit_ptr[unit + 1]]
-        takers = taker[state.node[mates]]
+        takers = takers_of(mates)
         if (takers >= 0).any():
             reason[at], by[at] = PreemptionReason.GANG, takers[takers >= 0][0]
     return Preempted(
@@ -183,8 +192,11 @@ def _explanations(figures: Figures, prepared: Prepared, subjects: list[tuple[int
         levels=prepared.levels,
     )
 
+    @cache
+    def closed() -> Against:
+        return closed_nodes(round_, admission, room.full)
+
     def explain(shape: int, avoid: tuple[int, ...], now: Room) -> Explanation:
-        closed = closed_nodes(round_, admission, now.full)
-        return explain_shape(round_, admission.requests, shape, avoid, figures.matcher, now, closed)
+        return explain_shape(round_, admission.requests, shape, avoid, figures.matcher, now, closed())
 
     return Explanations(subjects, explain, room)

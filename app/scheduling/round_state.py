@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.scheduling.arrays import NO_REASON, Bytes, Parts, state_of
+from app.scheduling.arrays import NO_REASON, RECYCLED, Arrays, Bytes, Parts, state_of
 from app.scheduling.compiler import Handle, Kernels
 from app.scheduling.decisions import Reason
 from app.scheduling.kernels.state import State
@@ -59,8 +59,34 @@ class Prepared:
     used: Bool
 
 
-def prepare(figures: Figures, kernels: Kernels, earlier: tuple[Figures, Prepared] | None = None) -> Prepared:
-    """Lays a round out. `earlier`: a round that nobody decides any more; what it has in common is taken from it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """What later rounds may take over from one that nobody decides any more. `recycled`: arrays.RECYCLED by name."""
+
+    round: Round
+    matcher: NodeMatcher
+    levels: Levels
+    scaled: Scaled
+    ways: Ways
+    used: Bool
+    recycled: Arrays
+
+    @classmethod
+    def of(cls, figures: Figures, prepared: Prepared) -> "Earlier":
+        """Of a round that was decided."""
+        return cls(
+            round=figures.round,
+            matcher=figures.matcher,
+            levels=prepared.levels,
+            scaled=prepared.scaled,
+            ways=prepared.ways,
+            used=prepared.used,
+            recycled={name: getattr(prepared.state, name) for name in RECYCLED},
+        )
+
+
+def prepare(figures: Figures, kernels: Kernels, earlier: Earlier | None = None) -> Prepared:
+    """Lays a round out, with what it has in common with an earlier one."""
     round_, admission = figures.round, figures.admission
     evictable = evictable_jobs(round_, admission)
     levels = levels_of(round_, evictable)
@@ -101,7 +127,7 @@ def prepare(figures: Figures, kernels: Kernels, earlier: tuple[Figures, Prepared
             reason=reason,
             evicted_units=representatives(evicted, units),
             offered_units=representatives(offered, units),
-            recycled=None if earlier is None else earlier[1].state,
+            recycled={} if earlier is None else earlier.recycled,
         )
     )
     return Prepared(
@@ -117,17 +143,17 @@ def prepare(figures: Figures, kernels: Kernels, earlier: tuple[Figures, Prepared
     )
 
 
-def _scaled(figures: Figures, earlier: tuple[Figures, Prepared] | None) -> Scaled:
-    if earlier is not None and has_same_amounts(earlier[0].round, figures.round):
-        return earlier[1].scaled
+def _scaled(figures: Figures, earlier: Earlier | None) -> Scaled:
+    if earlier is not None and has_same_amounts(earlier.round, figures.round):
+        return earlier.scaled
     return Scaled.of(figures.round, figures.admission)
 
 
-def _ways(figures: Figures, levels: Levels, used: Bool, earlier: tuple[Figures, Prepared] | None) -> Ways:
-    if earlier is not None and has_same_matches(earlier[0].round, figures.round):
-        before = earlier[1]
-        if is_same(before.levels.priorities, levels.priorities) and not bool((used & ~before.used).any()):
-            return before.ways
+def _ways(figures: Figures, levels: Levels, used: Bool, earlier: Earlier | None) -> Ways:
+    if earlier is not None and has_same_matches(earlier.round, figures.round):
+        covered = not bool((used & ~earlier.used).any())
+        if covered and is_same(earlier.levels.priorities, levels.priorities):
+            return earlier.ways
     return ways_of(figures.round, figures.matcher, levels, used)
 
 

@@ -13,6 +13,7 @@ from app.scheduling.builder import RoundBuilder
 from app.scheduling.compiler import Kernels, compile_now, current_kernels
 from app.scheduling.decisions import Decisions
 from app.scheduling.jobs import Gang
+from app.scheduling.kernels.code_cache import is_complete
 from app.scheduling.kernels.state import State
 from app.scheduling.memory import Memory, figures_of
 from app.scheduling.ordering import repair_order
@@ -72,8 +73,16 @@ def _with_gangs(state: State, jobs: Int64) -> Int64:
 
 
 def compile_kernels() -> None:
-    """Compiles everything that rounds need, by small rounds of every kind. May run in a thread."""
+    """Compiles everything that rounds need, by small rounds of every kind. May run in a thread.
+
+    Where `kernels_are_kept()` that only loads the code, in less than a second; else it takes most of a minute.
+    """
     compile_now(_warm_up)
+
+
+def kernels_are_kept() -> bool:
+    """Whether the compiled code is on disk."""
+    return is_complete()
 
 
 def _warm_up(kernels: Kernels) -> None:

@@ -18,6 +18,8 @@ from app.scheduling.round import Round
 PINNED_MAX = 32
 """A way to so few nodes is a list."""
 UInt8 = np.typing.NDArray[np.uint8]
+UInt64 = np.typing.NDArray[np.uint64]
+MIXER = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +66,22 @@ def ways_of(round_: Round, matcher: NodeMatcher, levels: Levels, used: Bool) -> 
     sets = _Sets([], {}, [])
     start = np.zeros(len(round_.shapes) + 1, np.int64)
     rows: list[tuple[int, int, int]] = []
-    for shape in range(len(round_.shapes)):
-        if used[shape]:
+    known: dict[tuple[object, ...], list[tuple[int, int, int]]] = {}
+    for shape, is_used in enumerate(used.tolist()):
+        if is_used:
             spec = round_.shapes.specs[shape]
-            of_class = round_.classes[int(round_.shapes.priority_class[shape])]
-            placements = matcher.placements(spec, of_class)
-            for place, (mask, priority) in enumerate(placements):
-                rows.append((priority, int(place > 0), sets.add(mask, at_home, home=True)))
-            if abroad:
-                rows.append((CROSS_POOL_PRIORITY, 1, sets.add(placements[0][0], at_home, home=False)))
+            key = (spec.priority_class, spec.node_selector, spec.tolerations, spec.affinity)
+            of_shape = known.get(key)
+            if of_shape is None:
+                of_class = round_.classes[int(round_.shapes.priority_class[shape])]
+                placements = matcher.placements(spec, of_class)
+                of_shape = known[key] = [
+                    (priority, int(place > 0), sets.add(mask, at_home, home=True))
+                    for place, (mask, priority) in enumerate(placements)
+                ]
+                if abroad:
+                    of_shape.append((CROSS_POOL_PRIORITY, 1, sets.add(placements[0][0], at_home, home=False)))
+            rows.extend(of_shape)
         start[shape + 1] = len(rows)
     table = np.array(rows, np.int64).reshape(-1, 3)
     counts = np.array([int(mask.sum()) for mask in sets.masks], np.int64)
@@ -106,16 +115,34 @@ def ways_of(round_: Round, matcher: NodeMatcher, levels: Levels, used: Bool) -> 
 
 def _groups(masks: list[Bool], nodes: int) -> tuple[Int32, int]:
     """The group of each node: equal where all masks are. Numbered by their first node."""
-    packed = np.zeros((nodes, max(-(-len(masks) // 64), 1)), np.uint64)
-    for row, mask in enumerate(masks):
-        packed[:, row // 64] |= mask.astype(np.uint64) << np.uint64(row % 64)
-    group = np.zeros(nodes, np.int64)
-    for word in range(packed.shape[1]):
-        _, of_word = np.unique(packed[:, word], return_inverse=True)
-        pair = group * (int(of_word.max(initial=0)) + 1) + of_word
-        _, group = np.unique(pair, return_inverse=True)
-    _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
+    if not nodes:
+        return np.zeros(0, np.int32), 0
+    words = _words(masks, nodes)
+    mixed = words[0].copy()
+    for word in words[1:]:
+        mixed = (mixed ^ (mixed >> np.uint64(29))) * MIXER + word
+    first, inverse = _numbered(mixed)
+    if any((word != word[first][inverse]).any() for word in words):
+        # Two different rows were mixed into one number: compare the rows themselves.
+        rows = np.ascontiguousarray(words.T)
+        first, inverse = _numbered(rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel())
     number = np.empty(len(first), np.int64)
     number[np.argsort(first)] = np.arange(len(first))
-    result: Int32 = number[inverse].astype(np.int32) if nodes else np.zeros(0, np.int32)
+    result: Int32 = number[inverse].astype(np.int32)
     return result, len(first)
+
+
+def _words(masks: list[Bool], nodes: int) -> UInt64:
+    """uint64 (words, nodes): the masks as bits."""
+    words = np.zeros((max(-(-len(masks) // 64), 1), nodes), np.uint64)
+    bits = np.empty(nodes, np.uint64)
+    for row, mask in enumerate(masks):
+        np.multiply(mask, np.uint64(1 << (row % 64)), out=bits)
+        np.bitwise_or(words[row // 64], bits, out=words[row // 64])
+    return words
+
+
+def _numbered(values: np.typing.NDArray[np.generic]) -> tuple[Int64, Int64]:
+    """The first place of each distinct value, and by place which of them it is."""
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    return first, inverse

@@ -138,6 +138,10 @@ class Placing(Pool):
         self.set_state(j, "placed")
         self.unacknowledged[n["cluster"]] += 1
 
+    def weight(self, hurt: int) -> int:
+        """Members that hurt nobody stand at the priority of evicted jobs, -2, or below all others."""
+        return 0 if hurt == 0 else self.priorities[hurt - 1] - min(-2, self.priorities[0] - 1)
+
     def level(self, priority: int) -> int:
         return self.priorities.index(priority) + 1
 
@@ -168,7 +172,7 @@ class Placing(Pool):
             if not isinstance(hurt, int):
                 self.restore(saved)
                 return hurt
-            total += hurt
+            total += self.weight(hurt)
         return total
 
     def place_unit(self, j: Json) -> int | str | None:

@@ -16,6 +16,11 @@ Json = dict[str, Any]
 class Pool:
     def __init__(self, document: Json) -> None:
         self.d = document
+        for n in document.get("nodes", []):
+            n.setdefault("cluster", "c0")
+        for j in document.get("jobs", []):
+            for name, value in (("priorityClass", "default"), ("priority", 1000), ("submitted", 0)):
+                j.setdefault(name, value)
         self.config = document.get("config", {})
         self.classes = {c["name"]: c for c in document.get("priorityClasses", [])} or {"default": {"name": "default"}}
         self.types = {t["name"]: t["taints"] for t in document.get("nodeTypes", [])}

@@ -11,17 +11,21 @@ NEW_METHODS = ("urgencyPreemption", "awayUrgencyPreemption")
 
 class Reference(Turns):
     def preempted(self) -> dict[str, tuple[str, str | None]]:
-        taker: dict[str, str] = {}
-        for j in self.sequence:
-            if self.state[j["id"]] == "placed" and self.method[j["id"]] in NEW_METHODS:
-                taker.setdefault(self.where[j["id"]], j["id"])
+        urgent = [j for j in self.sequence if self.state[j["id"]] == "placed" and self.method[j["id"]] in NEW_METHODS]
+
+        def taker(j: Json) -> str | None:
+            """The first of the most urgent jobs on its node, if that is more urgent than it was."""
+            there = [u for u in urgent if self.where[u["id"]] == self.where[j["id"]]]
+            most = max(there, key=lambda u: self.priority[u["id"]], default=None)
+            return most["id"] if most and self.priority[most["id"]] > self.priority[j["id"]] else None
+
         result: dict[str, tuple[str, str | None]] = {}
         for j in self.running:
             if self.state[j["id"]] == "preempted":
                 result[j["id"]] = self.cause[j["id"]]
             elif self.state[j["id"]] == "evicted":
-                own = taker.get(self.where[j["id"]])
-                mates = [taker[self.where[m["id"]]] for m in self.gang_of(j) if self.where[m["id"]] in taker]
+                own = taker(j)
+                mates = [taker(m) for m in self.gang_of(j) if taker(m)]
                 result[j["id"]] = ("urgency", own) if own else ("gang", mates[0]) if mates else ("overcommitted", None)
         return result
 

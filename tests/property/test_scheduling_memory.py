@@ -28,13 +28,15 @@ def changed(document: Json, random: Random) -> Json:
     for change in random.sample(("jobs", "nodes", "queues", "config", "cordon", "labels"), random.choice([0, 1, 1, 2])):
         if change == "jobs":
             later["jobs"] = [job for job in later["jobs"] if random.random() < 0.8]
-        elif change == "nodes" and len(later["nodes"]) > 1:
+        elif change == "nodes" and later["nodes"]:
             gone = later["nodes"].pop()["name"]
             later["jobs"] = [job for job in later["jobs"] if (job.get("run") or {}).get("node") != gone]
         elif change == "queues":
             later["limiter"] = {"tokens": random.randint(1, 9), "burst": 9}
         elif change == "config":
             later.setdefault("config", {})["protectedFractionOfFairShare"] = random.choice([0.0, 0.5, 1.0])
+        elif not later["nodes"]:
+            continue
         elif change == "cordon":
             random.choice(later["nodes"])["unschedulable"] = random.random() < 0.5
         elif change == "labels":

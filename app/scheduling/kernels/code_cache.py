@@ -1,18 +1,20 @@
 """Where compiled kernels are kept on disk, and when they are still good.
 
 numba's own cache looks at the source of each kernel alone: a kernel that calls a changed one would go on with the old
-code. Here all kernels share one stamp over all their sources. The place, first that applies: NUMBA_CACHE_DIR; beside
-the sources, if that can be written or holds code for these sources (a read-only image that was compiled at build); the
-user's cache directory. Where nothing can be written, or a file is damaged, the kernel is compiled anew.
+code. Here all kernels share one stamp over all their sources, and a folder of that name. It stands in the first of
+these places that applies: NUMBA_CACHE_DIR; beside the sources, if that can be written or holds code for these sources
+(a read-only image that was compiled at build); the user's cache directory. Where nothing can be written, or a file is
+damaged, the kernel is compiled anew.
 
 Code is made for any processor of the architecture unless NUMBA_CPU_NAME says otherwise, so that a cache made on one
 machine is good on another.
 """
 
+import contextlib
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,9 @@ from numba.misc.appdirs import AppDirs
 
 SOURCES = Path(__file__).parent
 BESIDE = SOURCES / "__pycache__"
-STAMP_FILE = "kernels.stamp"
+FOLDER = "kernels-"
+STAMP_CHARS = 20
+COMPLETE = "complete"
 ANY_CPU = "generic"
 
 
@@ -46,14 +50,27 @@ def stamp() -> str:
 @cache
 def directory() -> Path:
     """Where the code is kept."""
+    name = f"{FOLDER}{stamp()[:STAMP_CHARS]}"
     if numba.config.CACHE_DIR:
-        return Path(numba.config.CACHE_DIR)
-    try:
-        if _can_write(BESIDE) or (BESIDE / STAMP_FILE).read_text() == stamp():
-            return BESIDE
-    except OSError:
-        pass
-    return Path(AppDirs(appname="argosy", appauthor=False).user_cache_dir) / "kernels"
+        return Path(numba.config.CACHE_DIR) / name
+    if (BESIDE / name / COMPLETE).exists() or _can_write(BESIDE):
+        return BESIDE / name
+    return Path(AppDirs(appname="argosy", appauthor=False).user_cache_dir) / name
+
+
+def is_complete() -> bool:
+    """Whether the code of all kernels is there, so that using them takes no time."""
+    return (directory() / COMPLETE).exists()
+
+
+def mark_complete() -> None:
+    """Notes that all kernels were compiled; what is beside the sources of other sources is removed."""
+    with contextlib.suppress(OSError):
+        (directory() / COMPLETE).touch()
+    if directory().parent == BESIDE:
+        for other in BESIDE.glob(f"{FOLDER}*"):
+            if other != directory():
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def _can_write(path: Path) -> bool:
@@ -106,16 +123,5 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keeps compiled code, where possible."""
-        try:
-            self._save(signature, result)
-        except OSError:
-            pass
-        except Exception:
-            # The index is of earlier sources and speaks of what is not there any more.
-            with suppress(OSError):
-                Path(self._cache_file._index_path).unlink(missing_ok=True)
-                self._save(signature, result)
-
-    def _save(self, signature: Any, result: Any) -> None:
-        super().save_overload(signature, result)
-        (directory() / STAMP_FILE).write_text(stamp())
+        with contextlib.suppress(Exception):
+            super().save_overload(signature, result)

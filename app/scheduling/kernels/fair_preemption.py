@@ -10,7 +10,18 @@ import numpy as np
 
 from app.scheduling.kernels.best_fit import is_avoided, matches
 from app.scheduling.kernels.jit import kernel, wide
-from app.scheduling.kernels.state import EVICTED, FREED_RING, HEAP_SPARE, HEAP_USED, NOWHERE, STAMP, TAIL, State
+from app.scheduling.kernels.state import (
+    EVICTED,
+    FREED_RING,
+    HEAP_SPARE,
+    HEAP_USED,
+    NODE_BITS,
+    NODE_MASK,
+    NOWHERE,
+    STAMP,
+    TAIL,
+    State,
+)
 
 
 @kernel
@@ -37,31 +48,27 @@ def release_number(st: State, node: int, shape: int, level: int) -> int:
 @kernel
 def _sink(st: State, start: int, length: int, at: int) -> None:
     """Moves an entry of the heap that begins at `start` down to where it belongs."""
-    key, node = st.heap_key[start + at], st.heap_node[start + at]
+    entry = st.heap_entry[start + at]
     while True:
         child = 2 * at + 1
         if child >= length:
             break
-        if child + 1 < length and st.heap_key[start + child + 1] > st.heap_key[start + child]:
+        if child + 1 < length and st.heap_entry[start + child + 1] > st.heap_entry[start + child]:
             child += 1
-        if st.heap_key[start + child] <= key:
+        if st.heap_entry[start + child] <= entry:
             break
-        st.heap_key[start + at] = st.heap_key[start + child]
-        st.heap_node[start + at] = st.heap_node[start + child]
+        st.heap_entry[start + at] = st.heap_entry[start + child]
         at = child
-    st.heap_key[start + at] = key
-    st.heap_node[start + at] = node
+    st.heap_entry[start + at] = entry
 
 
 @kernel
-def _push(st: State, start: int, length: int, key: int, node: int) -> None:
+def _push(st: State, start: int, length: int, entry: int) -> None:
     at = length
-    while at > 0 and st.heap_key[start + (at - 1) // 2] < key:
-        st.heap_key[start + at] = st.heap_key[start + (at - 1) // 2]
-        st.heap_node[start + at] = st.heap_node[start + (at - 1) // 2]
+    while at > 0 and st.heap_entry[start + (at - 1) // 2] < entry:
+        st.heap_entry[start + at] = st.heap_entry[start + (at - 1) // 2]
         at = (at - 1) // 2
-    st.heap_key[start + at] = key
-    st.heap_node[start + at] = node
+    st.heap_entry[start + at] = entry
 
 
 @kernel
@@ -73,8 +80,7 @@ def _build(st: State, way: int, shape: int) -> None:
         if st.evicted_node_ptr[node + 1] > st.evicted_node_ptr[node] and matches(st, way, node):
             number = release_number(st, node, shape, level)
             if number >= 0:
-                st.heap_key[start + length] = number
-                st.heap_node[start + length] = node
+                st.heap_entry[start + length] = (number << NODE_BITS) + node
                 length += 1
     for at in range(length // 2 - 1, -1, -1):
         _sink(st, start, length, at)
@@ -92,7 +98,7 @@ def _has_heap(st: State, way: int, shape: int) -> bool:
         if st.evicted_node_ptr[node + 1] > st.evicted_node_ptr[node] and matches(st, way, node):
             count += 1
     size = count + count // 4 + HEAP_SPARE
-    if st.counters[HEAP_USED] + size > st.heap_key.size:
+    if st.counters[HEAP_USED] + size > st.heap_entry.size:
         return False
     st.heap_start[way] = st.counters[HEAP_USED]
     st.heap_size[way] = size
@@ -118,7 +124,7 @@ def _catch_up(st: State, way: int, shape: int) -> bool:
         if number >= 0:
             if st.heap_length[way] == st.heap_size[way]:
                 return False
-            _push(st, st.heap_start[way], st.heap_length[way], number, node)
+            _push(st, st.heap_start[way], st.heap_length[way], (number << NODE_BITS) + node)
             st.heap_length[way] += 1
     st.heap_seen[way] = st.freed_end[0]
     return True
@@ -132,16 +138,16 @@ def from_heap(st: State, way: int, shape: int) -> int:
     start, length = st.heap_start[way], st.heap_length[way]
     found = wide(NOWHERE)
     while length > 0:
-        number = release_number(st, st.heap_node[start], shape, st.way_level[way])
-        if number == st.heap_key[start]:
-            found = st.heap_node[start]
+        node = st.heap_entry[start] & NODE_MASK
+        number = release_number(st, node, shape, st.way_level[way])
+        if number == st.heap_entry[start] >> NODE_BITS:
+            found = node
             break
         if number < 0:
             length -= 1
-            st.heap_key[start] = st.heap_key[start + length]
-            st.heap_node[start] = st.heap_node[start + length]
+            st.heap_entry[start] = st.heap_entry[start + length]
         else:
-            st.heap_key[start] = number
+            st.heap_entry[start] = (number << NODE_BITS) + node
         if length > 0:
             _sink(st, start, length, wide(0))
     st.heap_length[way] = length

@@ -139,7 +139,7 @@ def place_job(st: State, job: int, only: np.ndarray) -> int:
 
 @kernel
 def _place_members(st: State, unit: int, only: np.ndarray) -> int:
-    """Places all members of a gang or none. Returns the sum of the levels that they preempt, or why not."""
+    """Places all members of a gang or none. Returns the sum of what they preempt by weight of level, or why not."""
     mark = st.counters[JOURNAL]
     total = 0
     for i in range(st.unit_ptr[unit], st.unit_ptr[unit + 1]):
@@ -147,7 +147,7 @@ def _place_members(st: State, unit: int, only: np.ndarray) -> int:
         if hurt < 0:
             undo(st, mark)
             return hurt
-        total += hurt
+        total += st.level_weight[hurt]
     return total
 
 
@@ -174,7 +174,7 @@ def _has_capacity(st: State, unit: int, only: np.ndarray) -> bool:
 
 @kernel
 def place_gang(st: State, unit: int) -> int:
-    """Places a gang. With a uniformity label: on nodes of one value, the one that preempts at the lowest levels."""
+    """Places a gang. With a uniformity label: on nodes of one value, the one that preempts at the lowest priorities."""
     label = st.unit_label[unit]
     if label < 0:
         return _place_members(st, unit, st.value_node[:0])

@@ -34,6 +34,8 @@ DID_PLACE, DID_PREEMPT, DID_RETURN = 0, 1, 2
 FREED_RING = 1 << 16
 HEAP_SPARE = 16
 HEAP_ENTRIES_MAX = 16_000_000
+NODE_BITS = 24
+NODE_MASK = (1 << NODE_BITS) - 1
 BLOCK = 64
 RING = 1024
 """Entries of the log of changed nodes that are kept by level."""
@@ -51,6 +53,7 @@ class State(NamedTuple):
 
     # nodes
     free: I64  # (L, N, R)
+    level_weight: I64  # (L,) what preempting at a level weighs in the choice between values of a label
     open: U8  # (N,) takes new jobs
     group: I64  # (N,)
     cluster: I64  # (N,)
@@ -170,8 +173,7 @@ class State(NamedTuple):
     heap_size: I64
     heap_length: I64
     heap_seen: I64
-    heap_key: I64
-    heap_node: I64
+    heap_entry: I64  # t, and the node in the lowest NODE_BITS
     freed_node: I64  # (FREED_RING,) nodes whose room at level 0 grew, and for which levels that says nothing new
     freed_low: I64
     freed_high: I64

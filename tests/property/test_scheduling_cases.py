@@ -1,0 +1,84 @@
+"""Directed rounds are decided as by brute force, with the index and without it, in both forms of the kernels."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from app.scheduling.compiler import COMPILED, PLAIN
+from app.scheduling.ways import PINNED_MAX
+from tests.property import scheduling_cases, scheduling_cases_rules
+from tests.property.scheduling_compare import decide, difference
+
+Json = dict[str, Any]
+CASES: dict[str, Callable[[], Json]] = {
+    name: case
+    for module in (scheduling_cases, scheduling_cases_rules)
+    for name, case in inspect.getmembers(module, inspect.isfunction)
+    if case.__module__ == module.__name__ and not inspect.signature(case).parameters
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_directed_round_is_decided_as_by_brute_force(name: str) -> None:
+    for kernels in (PLAIN, COMPILED):
+        for listed in (0, PINNED_MAX):
+            assert difference(CASES[name](), kernels, listed=listed) == ""
+
+
+def told(case: Callable[[], Json]) -> tuple[dict[str, str], dict[str, tuple[str, str | None]]]:
+    """Where jobs were placed, and who gave way, why and to whom."""
+    decided = decide(case(), PLAIN)
+    lost = {each["job"]: (each["reason"], each["by"]) for each in decided["preempted"]}
+    return {each["job"]: each["node"] for each in decided["scheduled"]}, lost
+
+
+def test_the_second_try_takes_the_node_whose_t_has_risen() -> None:
+    places, lost = told(scheduling_cases.t_rises_for_a_candidate_above)
+    assert (places["s1"], lost["a5-n-2"]) == ("n", ("fairShare", "s1"))
+    places, lost = told(scheduling_cases.t_rises_for_a_candidate_below)
+    assert (places["s1"], lost["a4-n-1"]) == ("n", ("fairShare", "s1"))
+    places, lost = told(scheduling_cases.t_rises_where_a_sibling_ran)
+    assert (places["s1"], lost["a1-k-3"]) == ("k", ("gang", "x"))
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        scheduling_cases.t_after_an_undone_preemption,
+        scheduling_cases.t_after_an_undone_placement,
+        scheduling_cases.t_after_a_cluster_opens_again,
+        scheduling_cases.the_walk_begins_at_the_end_again,
+    ],
+)
+def test_a_failed_gang_leaves_everything_as_it_was(case: Callable[[], Json]) -> None:
+    places, lost = told(case)
+    assert places == {"s": "y"}
+    assert len(lost) == 1
+
+
+def test_a_head_keeps_its_turn_though_its_cheap_successor_loses_by_that() -> None:
+    places, lost = told(scheduling_cases.a_preempted_head_still_takes_its_turn)
+    assert places == {"x": "n", "y": "m"}
+    assert lost == {"a1-n-4": ("fairShare", "x"), "a2-m-1": ("fairShare", "y")}
+    assert told(scheduling_cases.a_hopeless_head_still_takes_its_turn) == ({"c0": "n"}, {})
+
+
+def test_the_repair_keeps_the_higher_level() -> None:
+    for case in (
+        scheduling_cases_rules.the_repair_goes_by_level_inside_a_queue,
+        scheduling_cases_rules.the_repair_goes_by_level_between_queues,
+    ):
+        places, lost = told(case)
+        assert places == {"u": "n"}
+        assert lost["low"] == ("urgency", "u")
+        assert len(lost) == 2
+
+
+def test_gangs_take_what_they_need_by_every_step_or_nothing() -> None:
+    places, lost = told(scheduling_cases.a_gang_that_needs_preemption)
+    assert places == {"g0": "n", "g1": "m", "g2": "l"}
+    assert {by for _, by in lost.values()} == {"g1", "g2"}
+    assert told(scheduling_cases.the_budget_ends_inside_a_gang) == ({}, {})
+    assert told(scheduling_cases.two_gangs_compete)[0] == {"c0": "n", "c1": "m"}
