@@ -9,8 +9,17 @@ import pytest
 from agents.views.history import VIEW
 from agents.views.leases import VIEW as LEASES
 from app.db.database import Database
+from app.db.errors import TooMuchMatched
 from app.db.names import job_set_id
-from app.db.queries.job_filter import JobFilter, JobKey, JobOrder, JobOrderField, PageRequest, TextFilter
+from app.db.queries.job_filter import (
+    JOB_SETS_MATCHED_MAX,
+    JobFilter,
+    JobKey,
+    JobOrder,
+    JobOrderField,
+    PageRequest,
+    TextFilter,
+)
 from app.db.queries.job_set_events import job_set_events
 from app.db.queries.job_sets import count_estimate, job_set, queue_counts
 from app.db.queries.jobs import job_by_id, jobs_page
@@ -181,3 +190,19 @@ async def test_the_events_of_a_job_set_are_those_of_the_log_from_any_position(
         assert page.reached is not None
         assert page.reached.position == part.offset
         assert page.reached.source_offset == part.events[-1].offset
+
+
+async def test_a_filter_that_matches_too_many_job_sets_is_refused_and_not_cut(database: str) -> None:
+    url = await prepared(VIEW, database)
+    opened = await Database.open(url, connections_max=1)
+    rows = (
+        "INSERT INTO history_job_sets (id, queue_id, incarnation, partition, name) "
+        "SELECT n, n % 2, 0, 0, 'set-' || n FROM generate_series(1, $1::int) n"
+    )
+    async with opened.reading() as connection:
+        await connection.execute(rows, JOB_SETS_MATCHED_MAX + 1)
+    with pytest.raises(TooMuchMatched, match="more than 10,000 job sets"):
+        await jobs_page(opened, JobFilter(job_set=TextFilter(starts_with="set-")), JobOrder(), PageRequest(limit=1))
+    fewer = JobFilter(job_set=TextFilter(starts_with="set-1"))
+    assert (await jobs_page(opened, fewer, JobOrder(), PageRequest(limit=1))).jobs == ()
+    await opened.close()
