@@ -75,12 +75,16 @@ class Calls:
         self._access = access
         self._reach: Reach | None = None
         self._client: Any = None
+        self._opening = asyncio.Lock()
 
     async def open(self) -> None:
-        """Reads the credentials. Raises KubeAccessError."""
-        if self._client is None:
-            self._reach = await reach(self._access)
-            self._client = ApiClient(self._reach.configuration)
+        """Reads the credentials, once. Raises KubeAccessError."""
+        if self._client is not None:
+            return
+        async with self._opening:
+            if self._client is None:
+                self._reach = await reach(self._access)
+                self._client = ApiClient(self._reach.configuration)
 
     async def close(self) -> None:
         client, self._client = self._client, None

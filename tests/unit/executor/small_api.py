@@ -4,6 +4,7 @@ said."""
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from app.executor.cursor import ORDINAL_MAX, Cursor
 from app.executor.protocol import FINISHED, LAST_WORDS, Lease, ReportedJob, ReportState, Stop, SyncAnswer, SyncRequest
@@ -33,7 +34,7 @@ class SmallApi:
         self.known = True
         self._news = asyncio.Event()
 
-    def lease(self, number: int, **more: object) -> None:
+    def lease(self, number: int, **more: Any) -> None:
         """A run of job `number` is leased."""
         self.offset += 1
         lease = a_lease(number, offset=self.offset, **more)
