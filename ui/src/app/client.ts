@@ -1,5 +1,5 @@
-// The way to the API: queries over HTTP with a normalised cache, subscriptions over one socket.
-import { cacheExchange } from "@urql/exchange-graphcache";
+// The way to the API: queries over HTTP, subscriptions over one socket. Nothing is cached: every page asks for what it shows
+// again while one looks, and rows are patched where they are held (jobWindow).
 import { createClient as createSocket, type Client as Socket } from "graphql-ws";
 import { Client, type CombinedError, fetchExchange } from "urql";
 
@@ -18,15 +18,6 @@ export function setToken(value: string): void {
   location.reload();
 }
 
-// Objects without an identity of their own live in what holds them.
-const EMBEDDED = [
-  "AsOf", "BlockedJobs", "Constraint", "ClusterName", "Explanation", "ExplanationEntry", "Gang", "GroupKey", "Health", "JobConnection", "JobEdge",
-  "JobError", "JobGroup", "JobGroupConnection", "JobGroupEdge", "JobRequests", "JobsPayload", "NodeConnection", "NodeEdge", "NodeReason",
-  "PageInfo", "Placement", "Preemption", "QueueConnection", "QueueEdge", "QueuePermission", "QueueShare", "RoundConnection", "RoundEdge",
-  "SharePoint", "StateCount", "Subject", "Taint", "Throughput", "ThroughputPoint", "ViewStatus", "WaitTimes", "FieldError", "ItemError", "EventBatch",
-];
-const named = (data: Record<string, unknown>): string | null => (typeof data["name"] === "string" ? data["name"] : null);
-
 export const client = new Client({
   url: PATH,
   preferGetMethod: false,
@@ -40,20 +31,7 @@ export const client = new Client({
     const signals = [AbortSignal.timeout(TIMEOUT_MS), ...(init?.signal ? [init.signal] : [])];
     return fetch(input, { ...init, signal: AbortSignal.any(signals) });
   },
-  exchanges: [
-    cacheExchange({
-      keys: {
-        ...Object.fromEntries(EMBEDDED.map((type) => [type, () => null])),
-        Queue: named,
-        Pool: named,
-        Cluster: named,
-        JobSet: (data) => `${String(data["queue"])}\n${String(data["name"])}`,
-        Node: () => null,
-        NodeCell: () => null,
-      },
-    }),
-    fetchExchange,
-  ],
+  exchanges: [fetchExchange],
 });
 
 let socket: Socket | undefined;
