@@ -14,12 +14,13 @@ import yaml
 from app.executor.exits import ExitCode
 from app.executor.kube.access import KubeAccess
 from app.executor.kube.cluster import KubernetesCluster
-from app.executor.kubernetes import ClusterUnavailableError
+from app.executor.kubernetes import ClusterUnavailableError, Created
+from app.executor.manifest import ManifestRules, build_manifest
 from app.executor.protocol import ReportState
 from tests.integration.kube.running import NODES, executor, spec
 from tests.stack.kube import KubePlane
 from tests.stack.whole_stack import ROOT
-from tests.unit.executor.builders import an_id
+from tests.unit.executor.builders import LOG, a_lease, an_id
 from tests.unit.executor.small_api import SmallApi
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
@@ -88,6 +89,16 @@ async def test_a_restarted_executor_finds_its_pods_again_and_misses_nothing(
     for number in range(1, 6):
         assert api.runs[an_id(number)].words[-1] is ReportState.SUCCEEDED
     assert last_reason(api, 6) == ("FAILED", "PodLost")
+
+
+async def test_a_create_that_is_sent_twice_makes_one_pod(plane: KubePlane, kubeconfig: Path, namespace: str) -> None:
+    access = KubeAccess(kubeconfig=kubeconfig)
+    cluster = KubernetesCluster(access, cluster="c0", lease_namespace="default", rng=Random(1))
+    lease = a_lease(1, node=NODES[0], pod_spec=spec("true"), namespace=namespace)
+    manifest = build_manifest(lease, log=LOG, cluster="c0", rules=ManifestRules())
+    assert [await cluster.create_pod(manifest, 2_000) for _ in range(2)] == [Created(), Created()]
+    assert len(plane.pods(namespace)) == 1
+    await cluster.close()
 
 
 async def test_a_cancelled_run_is_deleted_and_gone(plane: KubePlane, kubeconfig: Path, namespace: str) -> None:
