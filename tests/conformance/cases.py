@@ -188,11 +188,8 @@ CASES = (
     ),
     Case(
         name="spec-invalid",
-        what="the API server refuses the spec: a mount of a volume that is not there",
-        spec={
-            "containers": [container("sleep", "1", volumeMounts=[{"name": "nothing", "mountPath": "/data"}])],
-            "terminationGracePeriodSeconds": 1,
-        },
+        what="the API server refuses the spec: `dnsPolicy: None` without name servers",
+        spec=pod("sleep", "1", dnsPolicy="None"),
         shows=("LEASED",),
         ends="FAILED",
         code="SpecInvalid",

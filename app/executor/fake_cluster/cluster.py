@@ -15,7 +15,7 @@ from app.executor.fake_cluster.journal import Journal, JournalError
 from app.executor.fake_cluster.pods import FakePod
 from app.executor.fake_cluster.records import CreatedLine, DeletedLine, MarkedLine, NodeLine
 from app.executor.fake_cluster.rooms import Admission, Rooms
-from app.executor.fake_cluster.script import FOREVER_MS, PodScript, read_script, volume_missing
+from app.executor.fake_cluster.script import FOREVER_MS, PodScript, read_script, refusal_of
 from app.executor.fake_cluster.spec import FakeClusterSpec
 from app.executor.fake_cluster.timeline import gone_ms, timeline_of
 from app.executor.kubernetes import (
@@ -214,9 +214,9 @@ class FakeCluster:
         if manifest.namespace.startswith(FORBIDDEN_NAMESPACE):
             where = f"in the namespace {manifest.namespace!r}"
             return Refused(RefusalKind.FORBIDDEN, f"pods is forbidden: cannot create resource pods {where}")
-        unknown = volume_missing(mapping(manifest.body.get("spec")))
-        if unknown:
-            return Refused(RefusalKind.INVALID, unknown)
+        invalid = refusal_of(mapping(manifest.body.get("spec")))
+        if invalid:
+            return Refused(RefusalKind.INVALID, invalid)
         try:
             pod = self._admitted(manifest, now_ms)
         except QuantityError as error:

@@ -17,7 +17,7 @@
   are ignored |
 | `activeDeadlineSeconds` | the pod fails with DeadlineExceeded when it is over |
 | namespace `missing…`, `forbidden…` | the create is refused: no such namespace, not allowed there |
-| a volumeMount of a volume that is not there | the create is refused: not found in volumes |
+| `dnsPolicy: None` without name servers, a mount of a volume that is not there | the create is refused, as invalid |
 | annotation `fake-cluster/NAME` (or `argosy.io/fake-NAME`) | `start-delay-ms`, `stop-delay-ms`, `run-ms`, `exit-code`
   replace what was read; `message`: the termination message |
 | … `fail-attempts` N | the first N attempts of the job exit 1 |
@@ -104,8 +104,10 @@ def read_script(
     )
 
 
-def volume_missing(pod_spec: Mapping[str, object]) -> str:
-    """What an API server says to a mount of a volume that the pod does not have; "" = all are there."""
+def refusal_of(pod_spec: Mapping[str, object]) -> str:
+    """What an API server says to a spec that it finds invalid; "" = nothing. Two of its many rules."""
+    if pod_spec.get("dnsPolicy") == "None" and not sequence(mapping(pod_spec.get("dnsConfig")).get("nameservers")):
+        return "spec.dnsConfig.nameservers: Required value: must provide at least one DNS nameserver"
     volumes = {text(mapping(volume).get("name")) for volume in sequence(pod_spec.get("volumes"))}
     for site in container_sites(pod_spec):
         for at, mount in enumerate(sequence(site.node.get("volumeMounts"))):

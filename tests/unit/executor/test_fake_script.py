@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.executor.fake_cluster.script import FOREVER_MS, read_script, volume_missing
+from app.executor.fake_cluster.script import FOREVER_MS, read_script, refusal_of
 from app.executor.fake_cluster.spec import FakeClusterError, FakeClusterSpec, NodeGroup
 from app.executor.kubernetes import Taint
 
@@ -180,7 +180,8 @@ def test_a_memory_eater_is_killed_where_there_is_a_limit() -> None:
     assert script.exit_code == 0
 
 
-def test_a_mount_needs_its_volume() -> None:
+def test_a_mount_needs_its_volume_and_a_resolver_its_servers() -> None:
     container = {"name": "main", "volumeMounts": [{"name": "data", "mountPath": "/d"}]}
-    assert volume_missing({"containers": [container]}) == "spec.containers[0].volumeMounts[0].name: Not found: 'data'"
-    assert volume_missing({"containers": [container], "volumes": [{"name": "data"}]}) == ""
+    assert refusal_of({"containers": [container]}) == "spec.containers[0].volumeMounts[0].name: Not found: 'data'"
+    assert refusal_of({"containers": [container], "volumes": [{"name": "data"}]}) == ""
+    assert "nameservers" in refusal_of({"containers": [], "dnsPolicy": "None"})
