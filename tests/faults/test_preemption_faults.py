@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.unit.scheduler.partition import CHIEF
 
 pytestmark = pytest.mark.stack
 
-CLASSES = {
+CLASSES: dict[str, Any] = {
     "priority_classes": {
         "argosy-default": {"priority": 1000, "preemptible": False},
         "low": {"priority": 100, "preemptible": True},
@@ -90,7 +91,7 @@ def test_a_leader_killed_between_a_displacing_lease_and_its_preemption_leaves_no
         scene.log.report(each, ReportState.GONE)
     scene.log.report(lease, ReportState.RUNNING)
     eventually(lambda: stopping(second) == 0)
-    assert second.figure('argosy_scheduler_jobs{state="running"}') == 1
+    eventually(lambda: second.figure('argosy_scheduler_jobs{state="running"}') == 1)
     (again,) = scene.log.submit("a", 1, Shape(priority_class="low", requests=(("cpu", 1000),)), preemptible=True)
     scene.log.add_shape(Shape(priority_class="low", requests=(("cpu", 1000),)))
     eventually(lambda: scene.lease_of(again) is not None)
@@ -114,11 +115,7 @@ def test_a_lease_that_is_refused_kills_nobody(scene: Scene) -> None:
             for _, offset, command in scene.log.commands()
             if isinstance(command, LeaseJobs) and any(each.displaced for each in command.leases)
         }
-        return any(
-            record.offset in sent and record.outcome.refusals
-            for p, record in scene.log.events()
-            if p == scene.partition
-        )
+        return any(record.offset in sent and record.outcome.refusals for record in decided(scene))
 
     eventually(refused)
     scene.log.nodes("c0", nodes(2, cpu="4"))
@@ -129,5 +126,6 @@ def test_a_lease_that_is_refused_kills_nobody(scene: Scene) -> None:
     eventually(lambda: second.figure('argosy_scheduler_jobs{state="running"}') == 2)
 
 
-def decided(scene: Scene) -> list:  # type: ignore[type-arg]
+def decided(scene: Scene) -> list[Any]:
+    """The events records of the queue's partition that say what became of a command."""
     return [record for p, record in scene.log.events() if p == scene.partition and record.outcome is not None]

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -44,9 +44,10 @@ SETTINGS: dict[str, Any] = {
 }
 LONG = ["sleep", "100000"]
 WITHIN_S = 90.0
+FOR_EVER_MS = 1 << 62
 CREATE_QUEUES = "mutation ($q: [QueueInput!]!) { createQueues(queues: $q) { errors { message } } }"
 SUBMIT = """mutation ($input: SubmitJobsInput!) { submitJobs(input: $input, waitFor: APPLIED) {
-  results { jobId error { field message } } errors { field message } } }"""
+  results { jobId error { path message } } errors { path message } } }"""
 STATES = "query ($q: String!, $s: String!) { jobSet(queue: $q, name: $s) { stateCounts { state count } } }"
 JOB = "query ($id: ID!) { job(id: $id) { state reasonCode reason } }"
 
@@ -107,41 +108,53 @@ class User:
             raise AssertionError(f"{queue}: {dict(found)}, not {wanted}") from None
 
 
-def lives(stack: WholeStack) -> list[PodLife]:
+class Life(NamedTuple):
+    """A pod and the cluster that it lived in."""
+
+    cluster: str
+    pod: PodLife
+
+
+def lives(stack: WholeStack) -> list[Life]:
     """The lives of all pods so far, as the clusters journalled them."""
-    found: dict[str, PodLife] = {}
+    found: list[Life] = []
     for cluster in CLUSTERS:
         directory = stack.executor_directory() / cluster
+        over: dict[str, PodLife] = {}
         created: dict[str, CreatedLine] = {}
         deleted: dict[str, DeletedLine] = {}
         for name in (LIVES, JOURNAL):
             for line in read_lines(directory / name):
                 if isinstance(line, PodLife):
-                    found[line.uid] = line
+                    over[line.uid] = line
                 elif isinstance(line, CreatedLine):
                     created[line.uid] = line
                 elif isinstance(line, DeletedLine):
                     deleted[line.uid] = line
         for uid, line in created.items():
-            found.setdefault(uid, life_of(line, deleted.get(uid), 2**62))
-    return list(found.values())
+            over.setdefault(uid, life_of(line, deleted.get(uid), FOR_EVER_MS))
+        found += [Life(cluster, life) for life in over.values()]
+    return found
 
 
-def assert_no_node_ever_held_more_than_it_has(stack: WholeStack, capacity: Mapping[str, int]) -> None:
-    """A displaced pod was gone before the pod that takes its room was created. capacity: prefix of nodes -> cpu."""
-    all_lives = lives(stack)
-    assert not [life for life in all_lives if life.refused], "the kubelet had to refuse a pod"
-    for life in all_lives:
+def assert_no_node_ever_held_more_than_it_has(stack: WholeStack) -> None:
+    """A displaced pod was gone before the pod that takes its room was created."""
+    everybody = lives(stack)
+    assert not [life for life in everybody if life.pod.refused], "the kubelet had to refuse a pod"
+    for cluster, pod in everybody:
         beside = [
             other
-            for other in all_lives
-            if other.node == life.node and other.created <= life.created and (other.finished or 2**62) > life.created
+            for where, other in everybody
+            if (where, other.node) == (cluster, pod.node)
+            and other.created <= pod.created
+            and (other.finished or FOR_EVER_MS) > pod.created
         ]
-        (cpu,) = {cpu for prefix, cpu in capacity.items() if life.node.startswith(prefix)}
-        assert sum(int(other.requests["cpu"]) for other in beside) <= cpu, (life, beside)
+        cores = NODES[pod.node.rpartition("-")[0]]
+        assert sum(int(other.requests["cpu"]) for other in beside) <= cores, (pod, beside)
 
 
 NODES = {"cpu": CORES // 2, "small": 4, "left": 4, "right": 4}
+"""group of nodes -> cores of each"""
 
 
 async def test_two_queues_of_weights_one_and_three_settle_at_their_shares(stack: WholeStack) -> None:
@@ -158,7 +171,7 @@ async def test_two_queues_of_weights_one_and_three_settle_at_their_shares(stack:
         await asyncio.sleep(3.0)
         assert await user.states("light") == found
         assert (await user.states("heavy"))["PREEMPTED"] == 0
-    assert_no_node_ever_held_more_than_it_has(stack, NODES)
+    assert_no_node_ever_held_more_than_it_has(stack)
 
 
 async def test_an_urgent_job_starts_when_what_it_displaced_is_gone(stack: WholeStack) -> None:
@@ -170,12 +183,11 @@ async def test_an_urgent_job_starts_when_what_it_displaced_is_gone(stack: WholeS
         (job,) = await user.submit("urgent-ones", 1, cpu="3", pool="small", priorityClass="urgent")
         await user.until("urgent-ones", RUNNING=1)
         await user.until("crowd", PREEMPTED=3, RUNNING=1)
-        all_lives = lives(stack)
-        (mine,) = [life for life in all_lives if life.job_id == job]
-        before = [life for life in all_lives if life.node == mine.node and life.job_id != job and life.finished]
-        assert len(before) == 3
-        assert all(life.finished <= mine.created for life in before)
-    assert_no_node_ever_held_more_than_it_has(stack, NODES)
+        pods = [life.pod for life in lives(stack) if life.pod.node.startswith("small")]
+        (mine,) = [pod for pod in pods if pod.job_id == job]
+        assert len(pods) == 5
+        assert sum(other.finished <= mine.created for other in pods if other is not mine) == 3
+    assert_no_node_ever_held_more_than_it_has(stack)
 
 
 async def test_a_gang_starts_at_once_on_one_rack_or_not_at_all(stack: WholeStack) -> None:
@@ -188,8 +200,8 @@ async def test_a_gang_starts_at_once_on_one_rack_or_not_at_all(stack: WholeStack
         assert await user.states("team") == Counter(QUEUED=3), "a member is missing"
         last = await user.submit("team", 1, cpu="2", pool="racks", gang=gang)
         await user.until("team", RUNNING=4)
-        mine = [life for life in lives(stack) if life.job_id in {*first, *last}]
-        assert {life.node.split("-")[0] for life in mine} == {"left"}
+        mine = [life.pod for life in lives(stack) if life.pod.job_id in {*first, *last}]
+        assert {pod.node.rpartition("-")[0] for pod in mine} == {"left"}
         assert len(mine) == 4
         wide = {"id": "wide", "cardinality": 3}
         await user.submit("team", 3, cpu="2", pool="racks", gang=wide)
