@@ -19,6 +19,8 @@ AXE = Path(__file__).parents[2] / "ui" / "node_modules" / "axe-core" / "axe.min.
 WIDTH, HEIGHT = 1440, 900
 READY_MS = 15_000
 THEMES = ("light", "dark")
+WAITING_SET = "waiting"
+"""a job set whose job waits for ever: its gang is not complete"""
 
 
 @contextmanager
@@ -102,13 +104,12 @@ class Facts:
         data: dict[str, Any] = answer["data"]
         return data
 
-    def job(self, *states: str, oldest: bool = False) -> dict[str, Any] | None:
-        """The newest job in one of these states, or the oldest."""
-        text = """query ($states: [JobState!], $direction: OrderDirection!) {
-          jobs(filter: {states: $states}, order: {direction: $direction}, first: 1) {
-            nodes { id queue jobSet cluster node } } }"""
-        variables = {"states": list(states), "direction": "ASC" if oldest else "DESC"}
-        nodes: list[dict[str, Any]] = self.ask(text, **variables)["jobs"]["nodes"]
+    def job(self, *states: str, job_set: str | None = None) -> dict[str, Any] | None:
+        """The newest job in one of these states (of a job set)."""
+        text = """query ($filter: JobFilter!) {
+          jobs(filter: $filter, first: 1) { nodes { id queue jobSet cluster node } } }"""
+        of_set = {"jobSet": {"eq": job_set}} if job_set is not None else {}
+        nodes: list[dict[str, Any]] = self.ask(text, filter={"states": list(states), **of_set})["jobs"]["nodes"]
         return nodes[0] if nodes else None
 
     def round_with_work(self) -> str | None:
@@ -128,7 +129,7 @@ def paths(facts: Facts) -> dict[str, str]:
     """Name of a page -> its path, with things that exist now."""
     running = facts.job("RUNNING") or facts.job("PENDING", "LEASED", "SUCCEEDED")
     failed = facts.job("FAILED")
-    queued = facts.job("QUEUED", oldest=True)
+    queued = facts.job("QUEUED", job_set=WAITING_SET)
     assert running is not None, "the demo has jobs"
     assert failed is not None, "the demo has failures"
     found = {

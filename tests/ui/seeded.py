@@ -13,7 +13,7 @@ import yaml
 from app.admin.demo_workload import Workload
 from tests.stack.directory import stack_directory
 from tests.stack.whole_stack import ROOT, WholeStack, running_stack
-from tests.ui.lookout import Facts
+from tests.ui.lookout import WAITING_SET, Facts
 
 QUEUES = {"research": 1.0, "simulation": 2.0, "reports": 4.0}
 DEMO = ROOT / "infra" / "demo.yaml"
@@ -62,7 +62,17 @@ def seed(facts: Facts) -> None:
         ids = [each["jobId"] for each in answer["submitJobs"]["results"]]
         if call.cancel:
             facts.ask(CANCEL, ids=ids[-call.cancel :])
+    facts.ask(SUBMIT, input=waiting_job())
     deadline = time.monotonic() + READY_S
     while facts.job("RUNNING") is None or facts.job("FAILED") is None:
         assert time.monotonic() < deadline, "the seeded jobs do not run"
         time.sleep(0.5)
+
+
+def waiting_job() -> dict[str, Any]:
+    """One member of a gang of two: it waits for the other."""
+    amounts = {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi"}
+    container = {"name": "main", "image": "busybox:1.37", "resources": {"requests": amounts, "limits": amounts}}
+    spec = {"restartPolicy": "Never", "containers": [container]}
+    job = {"podSpec": spec, "gang": {"id": "pair", "cardinality": 2}}
+    return {"queue": next(iter(QUEUES)), "jobSet": WAITING_SET, "requestId": "waiting", "jobs": [job]}
