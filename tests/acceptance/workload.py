@@ -18,6 +18,14 @@ REPEATED_CALLS = 0.06
 """of the calls are sent again after their answer"""
 CLIENT_ID_CALLS = 0.1
 """of the calls give each job a client id"""
+DEFAULT, PREEMPTIBLE, URGENT = "argosy-default", "argosy-preemptible", "argosy-urgent"
+PRIORITY_CLASSES = {
+    DEFAULT: {"priority": 1000, "preemptible": False},
+    PREEMPTIBLE: {"priority": 1000, "preemptible": True},
+    URGENT: {"priority": 2000, "preemptible": False},
+}
+GANG_CALLS = 0.4
+"""of the calls with at least 10 jobs begin with a gang"""
 
 
 class Cancel(StrEnum):
@@ -43,13 +51,20 @@ NO_IMAGE = End("FAILED", None, "ImageNotFound")
 
 @dataclass(slots=True)
 class PlannedJob:
-    """A job of a call. cancel_after_s: from the answer of its call, for BY_ID; job_id: once it is known."""
+    """A job of a call. cancel_after_s: from the answer of its call, for BY_ID; job_id: once it is known; gang: its
+    name, unique in the plan."""
 
     input: dict[str, Any]
     end: End
     cancel: Cancel
     cancel_after_s: float = 0.0
     job_id: str = ""
+    gang: str | None = None
+
+    @property
+    def is_preemptible(self) -> bool:
+        """Whether it may end as PREEMPTED."""
+        return bool(self.input["priorityClass"] == PREEMPTIBLE)
 
 
 @dataclass(slots=True)
@@ -110,6 +125,7 @@ class Workload:
             spec, end = self._draw(early=early) if own else self._random.choice(shared)
             item: dict[str, Any] = {
                 "priority": self._random.randrange(5),
+                "priorityClass": self._random.choices((DEFAULT, PREEMPTIBLE, URGENT), (80, 17, 3))[0],
                 "labels": {"app": "acceptance", "set": str(job_set)},
                 "annotations": {"example.com/call": str(number), "example.com/index": str(index)},
             }
@@ -120,12 +136,28 @@ class Workload:
             if with_ids:
                 item["clientId"] = f"{job_set}-{number}-{index}"
             jobs.append(self._planned(item, end))
+        if size >= 10 and self._random.random() < GANG_CALLS:
+            self._make_gang(jobs[: self._random.choice((2, 3, 4))], f"gang-{job_set}-{number}")
         return PlannedCall(
             request_id=f"r{self._seed}-{job_set}-{number}",
             pod_specs=[spec for spec, _ in shared],
             jobs=jobs,
             repeat=self._random.random() < REPEATED_CALLS,
         )
+
+    def _make_gang(self, members: list[PlannedJob], name: str) -> None:
+        """These jobs start together or not at all. Nobody cancels one of them: the others would wait for ever."""
+        gang = {
+            "id": name,
+            "cardinality": len(members),
+            "uniformityLabel": self._random.choice((None, "kubernetes.io/arch")),
+            "failFast": self._random.random() < 0.5,
+        }
+        for member in members:
+            member.gang = name
+            member.input |= {"gang": gang, "priorityClass": DEFAULT}
+            if member.cancel is Cancel.BY_ID:
+                member.cancel = Cancel.NEVER
 
     def _planned(self, item: dict[str, Any], end: End) -> PlannedJob:
         if self._random.random() < 0.05:
