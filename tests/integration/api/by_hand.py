@@ -34,10 +34,11 @@ def new_id() -> str:
 
 
 class Executor:
-    """One instance of cluster c0, by hand."""
+    """One instance of a cluster, by hand."""
 
-    def __init__(self, url: str) -> None:
-        headers = {"authorization": f"Bearer {executor_token('c0')}"}
+    def __init__(self, url: str, cluster: str = "c0") -> None:
+        self._cluster = cluster
+        headers = {"authorization": f"Bearer {executor_token(cluster)}"}
         self.instance = new_id()
         self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=60)
         self._sequences = {"reports": 0, "leases": 0}
@@ -56,16 +57,23 @@ class Executor:
 
     async def _send(self, lane: str, fields: dict[str, Any]) -> Any:
         self._sequences[lane] += 1
-        body = {"cluster": "c0", "instance": self.instance, "sequence": self._sequences[lane], "time": TIME, **fields}
+        body = {
+            "cluster": self._cluster,
+            "instance": self.instance,
+            "sequence": self._sequences[lane],
+            "time": TIME,
+            **fields,
+        }
         answer = await self._http.post("/executor/v1/sync", json=body)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
 
 class Leader:
-    """Leads by hand: epochs and leases straight into the log."""
+    """Leads by hand: epochs and leases straight into the log. cluster: where it places jobs."""
 
     def __init__(self, producer: LogProducer) -> None:
+        self.cluster = "c0"
         self._producer = producer
         self._epoch = time.time_ns()
 
@@ -74,20 +82,20 @@ class Leader:
             await self._send(partition, BeginEpoch(epoch=self._epoch, leader="test"))
 
     async def lease(self, job_id: str) -> str:
-        """Leases a job to node n0 of c0; the run's id."""
+        """Leases a job to node n0 of the cluster; the run's id."""
         return (await self.lease_all([job_id]))[0]
 
     async def lease_all(
         self, job_ids: Sequence[str], *, attempt: int = 0, displaced: tuple[RunPosition, ...] = ()
     ) -> list[str]:
-        """Leases jobs of one partition to node n0 of c0 by one command; the runs' ids."""
+        """Leases jobs of one partition to node n0 of the cluster by one command; the runs' ids."""
         runs = [new_id() for _ in job_ids]
         leases = tuple(
             Lease(
                 job_id=parse_id(job_id),
                 run_id=parse_id(run),
                 attempt=attempt,
-                cluster="c0",
+                cluster=self.cluster,
                 node="n0",
                 pool="default",
                 scheduled_at_priority=1000,

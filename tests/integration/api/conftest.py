@@ -1,9 +1,11 @@
 """One installation for all tests of this folder, started at the first use."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from app.log.producer import LogProducer
+from tests.integration.api.by_hand import Executor, Leader
 from tests.integration.api.installation import Installation
 from tests.stack.directory import stack_directory
 from tests.stack.server import KafkaBroker, PostgresServer
@@ -24,3 +26,20 @@ def installation() -> Iterator[Installation]:
             made.close()
             server.close()
             broker.close()
+
+
+@pytest.fixture
+async def leader(installation: Installation) -> AsyncIterator[Leader]:
+    producer = LogProducer(installation.bootstrap, "test-leader")
+    await producer.start()
+    made = Leader(producer)
+    await made.begin()
+    yield made
+    await producer.stop()
+
+
+@pytest.fixture
+async def executor(installation: Installation) -> AsyncIterator[Executor]:
+    made = Executor(installation.url)
+    yield made
+    await made.close()

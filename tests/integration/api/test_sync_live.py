@@ -4,128 +4,21 @@ away."""
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import Any
 
-import httpx
 import pytest
 
 from app.admin.processes import free_port
-from app.domain.commands import BeginEpoch, Lease, LeaseJobs
-from app.domain.ids import format_id, parse_id, partition_of_job, ulid
-from app.log import codec
-from app.log.producer import LogProducer
-from app.log.topics import COMMANDS
+from tests.integration.api.by_hand import Executor, Leader, report, submitted, wait_for_stop
 from tests.integration.api.client import Client
-from tests.integration.api.installation import PARTITIONS, Installation, executor_token
+from tests.integration.api.installation import Installation
 
 pytestmark = pytest.mark.stack
-
-TIME = "2026-11-24T07:00:00.000Z"
-
-
-def new_id() -> str:
-    return format_id(ulid(time.time_ns() // 1_000_000, time.time_ns() & ((1 << 80) - 1)))
-
-
-class Executor:
-    """One instance of cluster c0, by hand."""
-
-    def __init__(self, url: str) -> None:
-        headers = {"authorization": f"Bearer {executor_token('c0')}"}
-        self.instance = new_id()
-        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=60)
-        self._sequences = {"reports": 0, "leases": 0}
-        self.cursor: Any = None
-
-    async def reports(self, **fields: Any) -> Any:
-        return await self._send("reports", fields)
-
-    async def leases(self, wait_ms: int = 10_000) -> Any:
-        answer = await self._send("leases", {"waitMs": max(1, wait_ms), "leaseCursor": self.cursor})
-        self.cursor = answer["leaseCursor"]
-        return answer
-
-    async def close(self) -> None:
-        await self._http.aclose()
-
-    async def _send(self, lane: str, fields: dict[str, Any]) -> Any:
-        self._sequences[lane] += 1
-        body = {"cluster": "c0", "instance": self.instance, "sequence": self._sequences[lane], "time": TIME, **fields}
-        answer = await self._http.post("/executor/v1/sync", json=body)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-
-class Leader:
-    """Leads by hand: epochs and leases straight into the log."""
-
-    def __init__(self, producer: LogProducer) -> None:
-        self._producer = producer
-        self._epoch = time.time_ns()
-
-    async def begin(self) -> None:
-        for partition in range(PARTITIONS):
-            await self._send(partition, BeginEpoch(epoch=self._epoch, leader="test"))
-
-    async def lease(self, job_id: str) -> str:
-        """Leases a job to node n0 of c0; the run's id."""
-        run = new_id()
-        lease = Lease(
-            job_id=parse_id(job_id),
-            run_id=parse_id(run),
-            attempt=0,
-            cluster="c0",
-            node="n0",
-            pool="default",
-            scheduled_at_priority=1000,
-        )
-        command = LeaseJobs(epoch=self._epoch, round_id=bytes(16), leases=(lease,))
-        await self._send(partition_of_job(parse_id(job_id)), command)
-        return run
-
-    async def _send(self, partition: int, command: BeginEpoch | LeaseJobs) -> None:
-        await self._producer.send(COMMANDS, partition, codec.encode(command))
 
 
 @pytest.fixture
 async def client(installation: Installation) -> AsyncIterator[Client]:
     async with Client(installation.url) as made:
         yield made
-
-
-@pytest.fixture
-async def leader(installation: Installation) -> AsyncIterator[Leader]:
-    producer = LogProducer(installation.bootstrap, "test-leader")
-    await producer.start()
-    made = Leader(producer)
-    await made.begin()
-    yield made
-    await producer.stop()
-
-
-@pytest.fixture
-async def executor(installation: Installation) -> AsyncIterator[Executor]:
-    made = Executor(installation.url)
-    yield made
-    await made.close()
-
-
-async def submitted(client: Client, queue: str) -> str:
-    payload = await client.submit(queue, 1)
-    return str(payload["results"][0]["jobId"])
-
-
-def report(job_id: str, run_id: str, state: str, **fields: Any) -> dict[str, Any]:
-    return {"jobId": job_id, "runId": run_id, "attempt": 0, "state": state, "time": TIME, **fields}
-
-
-async def wait_for_stop(executor: Executor, run_id: str) -> str:
-    """The reason with which the run's stop came."""
-    async with asyncio.timeout(60):
-        while True:
-            for stop in (await executor.leases())["stops"]:
-                if stop["runId"] == run_id:
-                    return str(stop["reason"])
 
 
 async def test_a_run_goes_from_lease_to_finished_over_both_lanes(
