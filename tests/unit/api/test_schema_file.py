@@ -4,7 +4,19 @@ from app.api.graphql.schema import SDL_FILE, make_schema, sdl
 
 CORE_FIELDS = {
     "Mutation": {"createQueues", "submitJobs", "cancelJobs", "cancelJobSet"},
-    "Query": {"job", "jobs", "jobGroups", "jobSet", "queue", "queues", "clusters", "nodes", "pools", "rounds", "explain"},
+    "Query": {
+        "job",
+        "jobs",
+        "jobGroups",
+        "jobSet",
+        "queue",
+        "queues",
+        "clusters",
+        "nodes",
+        "pools",
+        "rounds",
+        "explain",
+    },
     "Subscription": {"jobSetEvents"},
     "SubmitJobsPayload": {"position", "results", "errors"},
     "SubmitResult": {"index", "jobId", "duplicate", "error"},
