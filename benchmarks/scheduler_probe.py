@@ -89,6 +89,10 @@ class Probes:
             shape_hash=shape_hash(encode_shape(PROBE)), cpu_milli=1000, memory_bytes=1 << 20, storage_bytes=0, gpus=0
         )
 
+    def flush(self) -> None:
+        """Returns when the broker has all of them."""
+        assert self._producer.flush(30) == 0
+
     def send(self) -> tuple[bytes, float]:
         """One probe: its id and when it was handed over."""
         self._calls += 1
@@ -120,9 +124,8 @@ class Probes:
         return each, began_s
 
 
-def latencies(bootstrap: str, leases: Leases, samples: int, rate: float) -> list[float]:
+def latencies(probes: Probes, leases: Leases, samples: int, rate: float) -> list[float]:
     """Seconds from submission to lease of so many probes."""
-    probes = Probes(bootstrap)
     sent: dict[bytes, float] = {}
     begin_s = time.monotonic()
     for number in range(WARM_UP + samples):
@@ -130,6 +133,7 @@ def latencies(bootstrap: str, leases: Leases, samples: int, rate: float) -> list
         each, at_s = probes.send()
         if number >= WARM_UP:
             sent[each] = at_s
+    probes.flush()
     until_s = time.monotonic() + LEASE_MAX_S
     while not sent.keys() <= leases.at_s.keys():
         if time.monotonic() > until_s:
@@ -176,10 +180,12 @@ def measure(directory: Path, jobs: int, samples: int, rate: float) -> dict[str, 
             agent = subprocess.Popen(command, stdout=log, stderr=log)
         scheduler = Scheduler(node.bootstrap, "probed", scheduler=SCHEDULER)
         leases = Leases(node.bootstrap)
-        first, _ = Probes(node.bootstrap).send()
+        probes = Probes(node.bootstrap)
+        first, _ = probes.send()
+        probes.flush()
         scheduler.wait(lambda: first in leases.at_s)
         cpu_s, began_s = scheduler.cpu_s(), time.monotonic()
-        found = latencies(node.bootstrap, leases, samples, rate)
+        found = latencies(probes, leases, samples, rate)
         used = (scheduler.cpu_s() - cpu_s) / (time.monotonic() - began_s)
         leases.close()
         rounds = rounds_of(node.bootstrap)
