@@ -116,7 +116,7 @@ def test_a_cut_or_damaged_file_is_a_round_or_one_error(seed: int) -> None:
         schedule(round_, PLAIN)
 
 
-def offenders(document: Json) -> list[Json]:
+def offenders(document: Json) -> list[list[Json]]:
     """Jobs that a round must leave out, one at a time (two for what only a pair does wrong)."""
     like = {"queue": document["queues"][0]["name"], "requests": {"cpu": 1}, "priorityClass": "low", "priority": -5}
     node = document["nodes"][0]["name"]

@@ -8,13 +8,13 @@ import pytest
 
 from app.scheduling.compiler import COMPILED, PLAIN
 from app.scheduling.ways import PINNED_MAX
-from tests.property import scheduling_cases, scheduling_cases_rules
+from tests.property import scheduling_cases, scheduling_cases_limits, scheduling_cases_rules
 from tests.property.scheduling_compare import decide, difference
 
 Json = dict[str, Any]
 CASES: dict[str, Callable[[], Json]] = {
     name: case
-    for module in (scheduling_cases, scheduling_cases_rules)
+    for module in (scheduling_cases, scheduling_cases_rules, scheduling_cases_limits)
     for name, case in inspect.getmembers(module, inspect.isfunction)
     if case.__module__ == module.__name__ and not inspect.signature(case).parameters
 }
