@@ -33,11 +33,15 @@ def few_nodes_are(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def small_parts() -> Iterator[Kernels]:
-    """Uncompiled kernels with blocks of four nodes and short memories, which small rounds fill, split and overflow."""
-    before = [(module, name, getattr(module, name)) for module in MODULES for name in SMALL if hasattr(module, name)]
+def small_parts(*, walks: bool = False) -> Iterator[Kernels]:
+    """Uncompiled kernels with blocks of four nodes and short memories, which small rounds fill, split and overflow.
+
+    `walks`: there is no room for heaps, so balancing walks over the evicted jobs.
+    """
+    small = SMALL | {"HEAP_ENTRIES_MAX": 0} if walks else SMALL
+    before = [(module, name, getattr(module, name)) for module in MODULES for name in small if hasattr(module, name)]
     for module, name, _ in before:
-        setattr(module, name, SMALL[name])
+        setattr(module, name, small[name])
     try:
         yield plain_kernels()
     finally:

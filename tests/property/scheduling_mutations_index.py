@@ -10,9 +10,10 @@ ROWS: list[Row] = [
     (fair_preemption.from_heap, "number == st.heap_entry[start] >> NODE_BITS", "True", "a_gang_that_needs_preemption"),
     (fair_preemption.from_heap, "number < 0", "True", "the_budget_ends_inside_a_gang"),
     (fair_preemption.from_list, "number > largest", "best < 0", ("pressed", 2)),
-    (fair_preemption.from_walk, "or st.level[job] > level", "", "who_avoids_nodes_walks_by_the_same_rules"),
-    (fair_preemption.from_walk, "or is_avoided(avoid, node)", "", ("pressed", 166)),
-    (fair_preemption.from_walk, "or not st.open[node]", "", ("pressed", 155)),
+    (fair_preemption.from_walk, "or st.level[job] > level", "", ("pressed+walk", 1)),
+    (fair_preemption.from_walk, "or is_avoided(avoid, node)", "", ("pressed+walk", 166)),
+    (fair_preemption.from_walk, "or not st.open[node]", "", ("pressed+walk", 14)),
+    (fair_preemption.from_heap, "not is_avoided(avoid, node)", "True", ("pressed", 166)),
     (fair_preemption._catch_up, "<= level <=", "<= level or level <=", "t_after_a_cluster_opens_again"),
     (
         fair_preemption._catch_up,

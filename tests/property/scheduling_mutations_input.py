@@ -45,8 +45,8 @@ ROWS: list[Row] = [
     (ledger.placeable_nodes, "admission.node_valid & ", "", "a_node_that_is_held_less_than_nothing_takes_nothing"),
     (
         ledger.fraction_of,
-        "int(Fraction(repr(float(fraction))) * totals",
-        "int(fraction * totals",
+        "_whole_part(float(fraction), totals[columns[name]])",
+        "int(fraction * totals[columns[name]])",
         "fractions_are_exact",
     ),
     (

@@ -152,7 +152,6 @@ ROWS: list[Row] = [
         ("pressed", 2),
     ),
     (placing._find, "if avoid.size:", "if False:", ("mixed", 1)),
-    (placing._victims, "if avoid.size:", "if False:", ("pressed", 166)),
     (placing._preempt_unit, "if unit >= 0:", "if False:", "t_rises_where_a_sibling_ran"),
     (
         placing._preempt_unit,
@@ -214,7 +213,7 @@ ROWS: list[Row] = [
     (rooms.preempt, "st.counters[FAIR_LEFT] -= 1", "pass", "the_budget_ends_inside_a_gang"),
     (rooms.preempt, "note_freed(st, st.node[job], low, high)", "pass", "t_rises_for_a_candidate_above"),
     (rooms.undo, "st.counters[FAIR_LEFT] += 1", "pass", ("pressed", 40)),
-    (rooms.undo, "st.counters[TAIL] = st.evicted_at.size", "pass", "the_walk_begins_at_the_end_again"),
+    (rooms.undo, "st.counters[TAIL] = st.evicted_at.size", "pass", ("pressed+walk", 90)),
     (rooms.undo, "set_cluster(st, cluster, wide(1))", "pass", "t_after_a_cluster_opens_again"),
     (
         rooms.undo,

@@ -69,6 +69,8 @@ def test_small_blocks_and_short_memories_decide_what_brute_force_decides(kind: s
     print(f"rounds {kind} {first} to {first + count - 1}")
     with small_parts() as kernels:
         assert_equal(kind, first, count, kernels)
+    with small_parts(walks=True) as kernels:
+        assert_equal(kind, first, count // 2, kernels)
 
 
 @pytest.mark.parametrize(("kind", "first", "count"), [("mixed", 7000, 200), ("pressed", 7000, 150), ("wide", 7000, 10)])

@@ -42,9 +42,10 @@ def round_of(shown_by: tuple[str, int] | str) -> Json:
 
 @contextmanager
 def parts_of(mutation: Mutation) -> Iterator[Kernels]:
-    """The kernels that the mutation shows in: "+small" says that blocks and memories must be small."""
-    if "+small" in mutation.shown_by[0]:
-        with small_parts() as kernels:
+    """The kernels that the mutation shows in: "+small": blocks and memories are small; "+walk": no heaps besides."""
+    how = mutation.shown_by[0].partition("+")[2]
+    if how in ("small", "walk"):
+        with small_parts(walks=how == "walk") as kernels:
             yield kernels
     else:
         yield PLAIN
