@@ -329,7 +329,7 @@ def _index(parts: Parts, fields: Arrays) -> Arrays:
     layout = parts.scaled.key_layout(parts.indexed)
     words = layout[3]
     sizes = np.diff(fields["group_ptr"])
-    region = np.concatenate(([0], np.cumsum(sizes // 24 + 4))).astype(np.int64)
+    region = np.concatenate(([0], np.cumsum(sizes // (BLOCK * 3 // 8) + 4))).astype(np.int64)
     blocks = int(region[-1])
     return {
         "index_column": layout[0],

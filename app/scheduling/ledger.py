@@ -6,6 +6,7 @@ All by column in base units. Sums are Python integers (exact); only costs are fl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
@@ -47,8 +48,9 @@ def floating_left(round_: Round, admission: Admission) -> list[int]:
     """By column: what is left of floating resources (negative when too much is in use), 0 for resources of nodes."""
     if not floating_columns(round_).any():
         return [0] * len(round_.resources.names)
-    rows = np.flatnonzero(admission.holding)
-    used = exact_sums(np.zeros(len(rows), np.int64), round_.jobs.shape[rows], admission.requests, 1)[0]
+    counts = np.bincount(round_.jobs.shape[admission.holding], minlength=len(round_.shapes))
+    rows = np.flatnonzero(counts)
+    used = exact_sums(np.zeros(len(rows), np.int64), rows, admission.requests, 1, counts[rows])[0]
     floating = floating_columns(round_)
     return [round_.floating[c] - used[c] if floating[c] else 0 for c in range(len(used))]
 
@@ -66,9 +68,13 @@ def fraction_of(fractions: Mapping[str, float], totals: Sequence[int], round_: R
     """The largest whole amounts that are not above these fractions of the pool: 0.29 of 100 is 29, not 28.999..."""
     columns = round_.resources.columns
     return tuple(
-        (columns[name], int(Fraction(repr(float(fraction))) * totals[columns[name]]))
-        for name, fraction in fractions.items()
+        (columns[name], _whole_part(float(fraction), totals[columns[name]])) for name, fraction in fractions.items()
     )
+
+
+@lru_cache(maxsize=4096)
+def _whole_part(fraction: float, total: int) -> int:
+    return int(Fraction(repr(fraction)) * total)
 
 
 def open_ledger(round_: Round, admission: Admission) -> Ledger:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from app.scheduling import ways
-from app.scheduling.compiler import Kernels
+from app.scheduling import arrays, ways
+from app.scheduling.compiler import Kernels, plain_kernels
 from app.scheduling.decisions_file import print_decisions
+from app.scheduling.kernels import best_fit, fair_preemption, node_index, rooms
 from app.scheduling.round_file import parse_round
 from app.scheduling.schedule import schedule
 from tests.property.scheduling_reference import reference_decisions
@@ -17,6 +18,8 @@ Json = dict[str, Any]
 SHARES = ("fairShare", "cappedShare", "uncappedShare", "demandShare", "actualShareBefore", "actualShareAfter")
 TABLES = ("jobs", "nodes", "queues", "clusters", "priorityClasses", "nodeTypes")
 SHRINKS_MAX = 400
+SMALL = {"BLOCK": 4, "FILL": 3, "RING": 16, "CATCH_UP": 6, "FREED_RING": 4, "HEAP_SPARE": 1}
+MODULES = (arrays, best_fit, fair_preemption, node_index, rooms)
 
 
 @contextmanager
@@ -27,6 +30,23 @@ def few_nodes_are(count: int) -> Iterator[None]:
         yield
     finally:
         ways.PINNED_MAX = standard
+
+
+@contextmanager
+def small_parts(*, walks: bool = False) -> Iterator[Kernels]:
+    """Uncompiled kernels with blocks of four nodes and short memories, which small rounds fill, split and overflow.
+
+    `walks`: there is no room for heaps, so balancing walks over the evicted jobs.
+    """
+    small = SMALL | {"HEAP_ENTRIES_MAX": 0} if walks else SMALL
+    before = [(module, name, getattr(module, name)) for module in MODULES for name in small if hasattr(module, name)]
+    for module, name, _ in before:
+        setattr(module, name, small[name])
+    try:
+        yield plain_kernels()
+    finally:
+        for module, name, value in before:
+            setattr(module, name, value)
 
 
 def decide(document: Json, kernels: Kernels | None = None, *, listed: int = 0) -> Json:

@@ -4,17 +4,19 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
+from app.scheduling import ways
 from app.scheduling.compiler import COMPILED, PLAIN
 from app.scheduling.ways import PINNED_MAX
-from tests.property import scheduling_cases, scheduling_cases_rules
+from tests.property import scheduling_cases, scheduling_cases_limits, scheduling_cases_rules
 from tests.property.scheduling_compare import decide, difference
 
 Json = dict[str, Any]
 CASES: dict[str, Callable[[], Json]] = {
     name: case
-    for module in (scheduling_cases, scheduling_cases_rules)
+    for module in (scheduling_cases, scheduling_cases_rules, scheduling_cases_limits)
     for name, case in inspect.getmembers(module, inspect.isfunction)
     if case.__module__ == module.__name__ and not inspect.signature(case).parameters
 }
@@ -25,6 +27,12 @@ def test_a_directed_round_is_decided_as_by_brute_force(name: str) -> None:
     for kernels in (PLAIN, COMPILED):
         for listed in (0, PINNED_MAX):
             assert difference(CASES[name](), kernels, listed=listed) == ""
+
+
+def test_groups_are_right_though_two_rows_mix_to_one_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ways, "MIXER", np.uint64(0))
+    case = scheduling_cases_rules.more_sets_of_nodes_than_bits()
+    assert difference(case, PLAIN) == ""
 
 
 def told(case: Callable[[], Json]) -> tuple[dict[str, str], dict[str, tuple[str, str | None]]]:

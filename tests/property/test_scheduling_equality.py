@@ -13,7 +13,7 @@ import pytest
 
 from app.scheduling.compiler import COMPILED, PLAIN, Kernels
 from app.scheduling.ways import PINNED_MAX
-from tests.property.scheduling_compare import difference, smallest
+from tests.property.scheduling_compare import difference, small_parts, smallest
 from tests.property.scheduling_pressed import pressed_document
 from tests.property.scheduling_rounds import random_document
 from tests.property.scheduling_wide import wide_document
@@ -62,6 +62,15 @@ def test_compiled_kernels_decide_what_brute_force_decides(kind: str, first: int,
 def test_uncompiled_kernels_decide_what_brute_force_decides(kind: str, first: int, count: int) -> None:
     print(f"rounds {kind} {first} to {first + count - 1}")
     assert_equal(kind, first, count, PLAIN)
+
+
+@pytest.mark.parametrize(("kind", "first", "count"), [("mixed", 0, 60), ("pressed", 0, 300), ("wide", 0, 12)])
+def test_small_blocks_and_short_memories_decide_what_brute_force_decides(kind: str, first: int, count: int) -> None:
+    print(f"rounds {kind} {first} to {first + count - 1}")
+    with small_parts() as kernels:
+        assert_equal(kind, first, count, kernels)
+    with small_parts(walks=True) as kernels:
+        assert_equal(kind, first, count // 2, kernels)
 
 
 @pytest.mark.parametrize(("kind", "first", "count"), [("mixed", 7000, 200), ("pressed", 7000, 150), ("wide", 7000, 10)])

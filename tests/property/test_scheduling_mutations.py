@@ -1,85 +1,92 @@
-"""Rules of the kernels that a crowded round shows: without the rule, the decisions are others.
+"""Every rule of the scheduling core is needed: without it, a round is decided otherwise.
 
-Each case replaces one kernel by a simpler function and names a crowded round (tests.property.scheduling_pressed) in
-which that shows. `python -m tests.property.test_scheduling_mutations` looks for such rounds anew.
+Each mutation changes one rule and names a round that shows it: a random one (kind and seed, as in
+test_scheduling_equality) or a directed one. Those suites compare that very round with brute force, so they would find
+the mutation. `python -m tests.property.test_scheduling_mutations` looks for rounds for those that name none.
 """
 
-import json
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from app.scheduling.compiler import PLAIN, Kernels, plain_kernels
-from app.scheduling.decisions_file import print_decisions
-from app.scheduling.kernels import placing, rooms
-from app.scheduling.kernels.jit import uncompiled
-from app.scheduling.kernels.state import State
-from app.scheduling.round_file import parse_round
-from app.scheduling.schedule import schedule
-from tests.property.scheduling_pressed import pressed_document
+from app.scheduling.compiler import PLAIN, Kernels
+from tests.property import scheduling_mutations_index, scheduling_mutations_input, scheduling_mutations_loop
+from tests.property.scheduling_compare import decide, small_parts
+from tests.property.scheduling_mutants import Mutation, mutant
+from tests.property.test_scheduling_cases import CASES
+from tests.property.test_scheduling_equality import MAKERS, SEEDS, submit_check
 
-PREEMPT, RETURN = uncompiled(rooms.preempt), uncompiled(placing.return_unit)
-
-
-def nothing(*_: Any) -> None:
-    """Instead of a kernel that only notes something."""
-
-
-def yes(*_: Any) -> bool:
-    return True
+Json = dict[str, Any]
+MUTATIONS = [
+    *scheduling_mutations_input.MUTATIONS,
+    *scheduling_mutations_loop.MUTATIONS,
+    *scheduling_mutations_index.MUTATIONS,
+]
 
 
-def own_level(st: State, job: int) -> int:
-    """Jobs that may not be preempted count at their own level only."""
-    return int(st.level[job])
+def named(mutation: Mutation) -> str:
+    function: Any = getattr(mutation.of, "py_func", mutation.of)
+    return f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}: {mutation.old} -> {mutation.new}"
 
 
-def alone(st: State, job: int, by: int, low: int, high: int) -> None:
-    """Preempts a job and leaves its gang."""
-    PREEMPT(st, job, by, 0, low, high)
+def round_of(shown_by: tuple[str, int] | str) -> Json:
+    if isinstance(shown_by, str):
+        return CASES[shown_by]()
+    kind, _, how = shown_by[0].partition("+")
+    document = MAKERS[kind](shown_by[1])
+    return submit_check(document) if how == "check" else document
 
 
-def at_own_level(st: State, job: int, _: int) -> bool:
-    """The repair looks at the level of each job only."""
-    return RETURN(st, job, -1)
+@contextmanager
+def parts_of(mutation: Mutation) -> Iterator[Kernels]:
+    """The kernels that the mutation shows in: "+small": blocks and memories are small; "+walk": no heaps besides."""
+    how = mutation.shown_by[0].partition("+")[2]
+    if how in ("small", "walk"):
+        with small_parts(walks=how == "walk") as kernels:
+            yield kernels
+    else:
+        yield PLAIN
 
 
-MUTATIONS: dict[str, tuple[Callable[..., Any], int]] = {
-    "_preempt_unit": (alone, 0),
-    "_return_all": (nothing, 5),
-    "set_cluster": (nothing, 15),
-    "top_level": (own_level, 83),
-    "return_unit": (at_own_level, 267),
-    "_has_capacity": (yes, 689),
-}
-
-
-def decide(seed: int, kernels: Kernels) -> bytes:
-    round_ = parse_round(json.dumps(pressed_document(seed)))
+def outcome(document: Json, kernels: Kernels) -> Any:
+    """The decisions, or how the mutant fails."""
     try:
-        return print_decisions(round_, schedule(round_, kernels))
-    except (IndexError, FloatingPointError) as error:
-        return repr(error).encode()
+        return decide(document, kernels)
+    except (IndexError, ValueError, ZeroDivisionError, OverflowError) as error:
+        return repr(error)
 
 
-@pytest.mark.parametrize("name", MUTATIONS)
-def test_without_the_rule_the_decisions_are_others(name: str) -> None:
-    function, seed = MUTATIONS[name]
-    assert decide(seed, plain_kernels({name: function})) != decide(seed, PLAIN)
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=named)
+def test_without_the_rule_a_round_is_decided_otherwise(mutation: Mutation) -> None:
+    document = round_of(mutation.shown_by)
+    with parts_of(mutation) as original:
+        expected = decide(document, original)
+        with mutant(mutation) as kernels:
+            assert outcome(document, kernels) != expected
+
+
+def test_the_rounds_that_show_mutations_are_compared_with_brute_force() -> None:
+    counts = dict(SEEDS)
+    seeds = [each.shown_by for each in MUTATIONS if isinstance(each.shown_by, tuple)]
+    assert all(seed < counts[kind] for kind, seed in seeds if "+" not in kind)
 
 
 def search(limit: int) -> None:
-    """Prints for each mutation the first rounds that it changes."""
-    mutants = {name: plain_kernels({name: function}) for name, (function, _) in MUTATIONS.items()}
+    """Prints for each mutation without a round the first random round that shows it."""
+    left = [mutation for mutation in MUTATIONS if not mutation.shown_by]
     for seed in range(limit):
-        expected = decide(seed, PLAIN)
-        for name, kernels in list(mutants.items()):
-            if decide(seed, kernels) != expected:
-                print(name, seed, flush=True)
-                del mutants[name]
-    print("without a round:", *mutants)
+        for kind, make in MAKERS.items():
+            document = make(seed)
+            expected = decide(document, PLAIN)
+            for mutation in list(left):
+                with mutant(mutation) as kernels:
+                    if outcome(document, kernels) != expected:
+                        print(named(mutation), (kind, seed), flush=True)
+                        left.remove(mutation)
+    print("without a round:", *map(named, left), sep="\n  ")
 
 
 if __name__ == "__main__":

@@ -131,18 +131,25 @@ def _catch_up(st: State, way: int, shape: int) -> bool:
 
 
 @kernel
-def from_heap(st: State, way: int, shape: int) -> int:
-    """The node for a candidate by the heap of its way."""
+def from_heap(st: State, way: int, shape: int, avoid: np.ndarray) -> int:
+    """The node for a candidate by the heap of its way. Avoided nodes at the top are taken out and put back."""
     if not _catch_up(st, way, shape):
         _build(st, way, shape)
     start, length = st.heap_start[way], st.heap_length[way]
+    aside = np.empty(avoid.size, np.int64)
+    count = 0
     found = wide(NOWHERE)
     while length > 0:
         node = st.heap_entry[start] & NODE_MASK
         number = release_number(st, node, shape, st.way_level[way])
         if number == st.heap_entry[start] >> NODE_BITS:
-            found = node
-            break
+            if not is_avoided(avoid, node):
+                found = node
+                break
+            if not is_avoided(aside[:count], st.heap_entry[start]):
+                aside[count] = st.heap_entry[start]
+                count += 1
+            number = wide(-1)
         if number < 0:
             length -= 1
             st.heap_entry[start] = st.heap_entry[start + length]
@@ -150,6 +157,9 @@ def from_heap(st: State, way: int, shape: int) -> int:
             st.heap_entry[start] = (number << NODE_BITS) + node
         if length > 0:
             _sink(st, start, length, wide(0))
+    for i in range(count):
+        _push(st, start, length, aside[i])
+        length += 1
     st.heap_length[way] = length
     return found
 
@@ -196,10 +206,10 @@ def from_list(st: State, nodes: np.ndarray, way: int, shape: int, avoid: np.ndar
 
 
 @kernel
-def victim_node(st: State, way: int, shape: int) -> int:
+def victim_node(st: State, way: int, shape: int, avoid: np.ndarray) -> int:
     """The node whose evicted jobs shall make room for a candidate of this way, or NOWHERE."""
     if st.evicted_at.size == 0:
         return NOWHERE
     if _has_heap(st, way, shape):
-        return from_heap(st, way, shape)
-    return from_walk(st, way, shape, st.way_node[:0])
+        return from_heap(st, way, shape, avoid)
+    return from_walk(st, way, shape, avoid)

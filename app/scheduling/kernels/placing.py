@@ -7,7 +7,7 @@ all; (3) fair-share preemption; (4) urgency preemption, at the lowest level that
 import numpy as np
 
 from app.scheduling.kernels.best_fit import best_node, scan, search
-from app.scheduling.kernels.fair_preemption import from_list, from_walk, victim_node
+from app.scheduling.kernels.fair_preemption import from_list, victim_node
 from app.scheduling.kernels.jit import kernel, wide
 from app.scheduling.kernels.node_index import takes
 from app.scheduling.kernels.rooms import has_returned, place, preempt, undo
@@ -62,9 +62,7 @@ def _victims(st: State, way: int, shape: int, only: np.ndarray, avoid: np.ndarra
         return from_list(st, only, way, shape, avoid)
     if st.way_pinned[way]:
         return from_list(st, st.way_node[st.way_node_ptr[way] : st.way_node_ptr[way + 1]], way, shape, avoid)
-    if avoid.size:
-        return from_walk(st, way, shape, avoid)
-    return victim_node(st, way, shape)
+    return victim_node(st, way, shape, avoid)
 
 
 @kernel

@@ -1,0 +1,101 @@
+"""Mutations of what finds nodes: the heaps of balancing, the index of nodes, and what searches remember."""
+
+from app.scheduling.kernels import best_fit, fair_preemption, node_index
+from tests.property.scheduling_mutants import Row, mutations
+
+ROWS: list[Row] = [
+    # balancing
+    (fair_preemption.release_number, "or st.level[job] > level", "", "t_rises_for_a_candidate_below"),
+    (fair_preemption.release_number, "if not st.open[node]:", "if False:", ("pressed", 14)),
+    (fair_preemption.from_heap, "number == st.heap_entry[start] >> NODE_BITS", "True", "a_gang_that_needs_preemption"),
+    (fair_preemption.from_heap, "number < 0", "True", "the_budget_ends_inside_a_gang"),
+    (fair_preemption.from_list, "number > largest", "best < 0", ("pressed", 2)),
+    (fair_preemption.from_walk, "or st.level[job] > level", "", ("pressed+walk", 1)),
+    (fair_preemption.from_walk, "or is_avoided(avoid, node)", "", ("pressed+walk", 166)),
+    (fair_preemption.from_walk, "or not st.open[node]", "", ("pressed+walk", 14)),
+    (fair_preemption.from_heap, "not is_avoided(avoid, node)", "True", ("pressed", 166)),
+    (fair_preemption._catch_up, "<= level <=", "<= level or level <=", "t_after_a_cluster_opens_again"),
+    (
+        fair_preemption._catch_up,
+        "st.freed_low[entry] <= level <= st.freed_high[entry]",
+        "True",
+        "t_after_a_cluster_opens_again",
+    ),
+    (fair_preemption._push, "st.heap_entry[start + (at - 1) // 2] < entry", "False", "t_after_a_cluster_opens_again"),
+    (fair_preemption._build, "_sink(st, start, length, at)", "pass", "t_rises_for_a_candidate_above"),
+    (
+        fair_preemption._sink,
+        "st.heap_entry[start + child + 1] > st.heap_entry[start + child]",
+        "False",
+        "t_rises_where_a_sibling_ran",
+    ),
+    # the index
+    (best_fit._first_block, "low = middle + 1", "low = middle + 2", "more_amounts_than_a_block_has_nodes"),
+    (best_fit._first_block, "st.key[level, last, 0] < least", "st.key[level, last, 0] <= least", ("pressed", 5)),
+    (best_fit._search_group, "if best >= 0 and is_before(", "if best >= 0 and not is_before(", ("pressed", 39)),
+    (best_fit._search_group, "best < 0 or is_before(st, level, node, best)", "best < 0", ("pressed", 39)),
+    (best_fit._search_group, "or is_avoided(avoid, node)", "", ("mixed", 1)),
+    (
+        best_fit._search_group,
+        "st.need[shape, r] > st.block_max[level, block, r]",
+        "st.need[shape, r] >= st.block_max[level, block, r]",
+        "a_gang_that_needs_preemption",
+    ),
+    (best_fit.scan, "not st.open[node] or", "", ("pressed", 26)),
+    (best_fit.scan, "not matches(st, way, node)", "False", ("pressed", 8)),
+    (best_fit.scan, "is_smaller(st, level, node, best)", "False", ("pressed", 18)),
+    (best_fit._remembered, "not takes(st, level, best, shape)", "False", "a_gang_that_needs_preemption"),
+    (best_fit._remembered, "now > st.seen_key[way, level, k]", "False", ("pressed+check", 9)),
+    (best_fit._remembered, "or not st.open[node]", "", ("pressed", 14)),
+    (best_fit._remembered, "or not matches(st, way, node)", "", ("pressed", 26)),
+    (best_fit._remembered, "best < 0 or is_smaller(st, level, node, best)", "best < 0", ("pressed", 2)),
+    (best_fit._remembered, "range(st.seen_end[way, level], end)", "range(end, end)", ("pressed", 2)),
+    (best_fit.best_node, "st.seen_node[way, level] = best", "pass", "the_repair_goes_by_level_inside_a_queue"),
+    (
+        node_index.takes,
+        "st.need[shape, r] > st.free[level, node, r]",
+        "st.need[shape, r] > st.free[level, node, r] and st.need[shape, r] > 0",
+        ("mixed", 293),
+    ),
+    (node_index.is_before, "return a < b", "return a > b", ("pressed", 5)),
+    (
+        node_index.is_before,
+        "if st.key[level, a, k] != st.key[level, b, k]:",
+        "if k == 0 and st.key[level, a, k] != st.key[level, b, k]:",
+        "large_amounts_need_several_words_to_sort_by",
+    ),
+    (node_index.is_smaller, "return a < b", "return a > b", "a_value_that_cannot_hold_a_gang_costs_no_budget"),
+    (node_index.touch, "st.dirty_len[level] += 1", "pass", ("pressed", 0)),
+    (node_index.touch, "st.ring_end[level] += 1", "pass", ("pressed", 2)),
+    (node_index.forget, "st.ring_end[level] += RING", "pass", ("pressed", 33)),
+    (node_index._belongs, "if not st.open[node]:", "if False:", "a_cordoned_node_stays_closed_when_its_cluster_opens"),
+    (
+        node_index.word_of,
+        "st.index_word[i] == word",
+        "st.index_word[i] == word and word == 0",
+        "large_amounts_need_several_words_to_sort_by",
+    ),
+    (
+        node_index._insert,
+        "st.block_max[level, block, r] = st.free[level, node, r]",
+        "pass",
+        "t_after_a_cluster_opens_again",
+    ),
+    (
+        node_index._insert,
+        "if is_before(st, level, st.block_node[level, other, 0], node):",
+        "if False:",
+        ("wide+small", 2),
+    ),
+    (node_index._insert, "summarise(st, level, other)", "pass", ("wide+small", 2)),
+    (node_index._insert, "at = _block_for(st, level, group, node)", "at = 0", ("wide+small", 0)),
+    (node_index._sorted, "is_before(st, level, nodes[a], nodes[b])", "True", "a_gang_that_needs_preemption"),
+    (node_index.flush, "st.key[level, node, k] = word_of(st, level, node, k)", "pass", ("pressed", 0)),
+    (
+        node_index._remove,
+        "st.block_node[level, block, i] = st.block_node[level, block, i + 1]",
+        "pass",
+        "a_gang_that_needs_preemption",
+    ),
+]
+MUTATIONS = mutations(ROWS)
