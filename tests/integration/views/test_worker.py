@@ -36,6 +36,7 @@ pytestmark = pytest.mark.stack
 
 PARTITIONS = 3
 DEADLINE_S = 180.0
+RECORDS_MIN = 2_500
 
 
 async def eventually(holds: Callable[[], bool], what: str) -> None:
@@ -231,7 +232,7 @@ async def test_killed_under_load_the_rows_are_those_of_a_plain_fold(
             job.exit_code,
             job.job_set,
         )
-    assert len(want) > 1_000
+    assert len(want) > 500
     await opened.close()
     assert [worker.stop() for worker in workers.values()] == [0, 0, 0]
     for view in (HISTORY, LEASES, QUEUES):
