@@ -223,7 +223,6 @@ def _jobs(parts: Parts) -> Arrays:
         "by": np.full(count, -1, np.int64),
         "evictable": parts.evictable.astype(np.uint8),
         "fresh": np.zeros(count, np.uint8),
-        "order": np.zeros(count if evicted else 1, np.int64),
         "unit": parts.units.unit,
         "unit_ptr": parts.units.start,
         "unit_job": parts.units.jobs.astype(np.int64),
@@ -232,6 +231,7 @@ def _jobs(parts: Parts) -> Arrays:
         "ordered": np.zeros(int(parts.admission.waiting.sum()), np.int64),
         "evicted_node_ptr": np.zeros(nodes + 1, np.int64),
         "evicted_node": np.zeros(evicted, np.int64),
+        "evicted_number": np.zeros(evicted, np.int64),
         "evicted_at": np.zeros(evicted, np.int64),
     }
 
