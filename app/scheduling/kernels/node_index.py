@@ -147,16 +147,20 @@ def _build(st: State, level: int) -> None:
     words = st.key.shape[2]
     for i in range(st.block_order.shape[1]):
         st.block_order[level, i] = i
+    # In the order of memory first: groups are scattered over it.
+    belongs = np.empty(st.group.size, np.uint8)
+    for node in range(st.group.size):
+        for k in range(words):
+            st.key[level, node, k] = word_of(st, level, node, k)
+        st.node_block[level, node] = -1
+        belongs[node] = _belongs(st, level, node)
     for group in range(st.region.size - 1):
         first, last = st.group_ptr[group], st.group_ptr[group + 1]
         nodes = np.empty(last - first, np.int64)
         count = 0
         for i in range(first, last):
             node = st.group_node[i]
-            for k in range(words):
-                st.key[level, node, k] = word_of(st, level, node, k)
-            st.node_block[level, node] = -1
-            if _belongs(st, level, node):
+            if belongs[node]:
                 nodes[count] = node
                 count += 1
         _fill(st, level, group, _sorted(st, level, nodes, count), count)

@@ -168,8 +168,9 @@ def _has_capacity(st: State, unit: int, only: np.ndarray) -> bool:
     for i in range(only.size):
         fit = members
         for r in range(st.need.shape[1]):
-            if st.need[shape, r] > 0:
-                fit = min(fit, max(st.free[highest, only[i], r], 0) // st.need[shape, r])
+            need, have = st.need[shape, r], st.free[highest, only[i], r]
+            if need > 0 and have < fit * need:
+                fit = have // need if have >= need else 0
         room += fit
         if room >= members:
             return True
