@@ -36,6 +36,7 @@ from app.scheduling.ways import Ways
 Arrays = dict[str, Any]
 NO_REASON = 255
 ALIGNMENT = 64
+NARROW_MAX = 1 << 16
 Bytes = np.typing.NDArray[np.uint8]
 WORKING = (
     *("free", "open", "cluster_left", "status", "reason", "fresh", "evicted_node_ptr", "evicted_turn", "waiting_turn"),
@@ -151,7 +152,9 @@ def csr(rows: Int64 | Int32, count: int) -> tuple[Int64, Int32]:
     """Groups positions by value: start (count + 1,) and the positions of each value, in order."""
     start = np.zeros(count + 1, np.int64)
     np.cumsum(np.bincount(rows, minlength=count), out=start[1:])
-    return start, np.argsort(rows, kind="stable").astype(np.int64)
+    # NumPy sorts 16 bits by counting.
+    narrow = rows.astype(np.uint16) if count <= NARROW_MAX else rows
+    return start, np.argsort(narrow, kind="stable").astype(np.int64)
 
 
 def _nodes(parts: Parts) -> Arrays:
@@ -223,7 +226,6 @@ def _jobs(parts: Parts) -> Arrays:
         "by": np.full(count, -1, np.int64),
         "evictable": parts.evictable.astype(np.uint8),
         "fresh": np.zeros(count, np.uint8),
-        "order": np.zeros(count if evicted else 1, np.int64),
         "unit": parts.units.unit,
         "unit_ptr": parts.units.start,
         "unit_job": parts.units.jobs.astype(np.int64),
@@ -232,6 +234,7 @@ def _jobs(parts: Parts) -> Arrays:
         "ordered": np.zeros(int(parts.admission.waiting.sum()), np.int64),
         "evicted_node_ptr": np.zeros(nodes + 1, np.int64),
         "evicted_node": np.zeros(evicted, np.int64),
+        "evicted_number": np.zeros(evicted, np.int64),
         "evicted_at": np.zeros(evicted, np.int64),
     }
 
@@ -279,6 +282,7 @@ def _queues(parts: Parts) -> Arrays:
     rows = [index for index, caps in enumerate(ledger.caps) if caps]
     cap_row[rows] = np.arange(len(rows))
     width = len(scaled.unit)
+    limit = {caps: scaled.limit(caps) for caps in set(ledger.caps)}
     return {
         "rank": rank,
         "weight": weight,
@@ -287,7 +291,7 @@ def _queues(parts: Parts) -> Arrays:
         "queue_tokens": np.array([q.limiter.tokens if q.limiter else infinite for q in queues], np.float64),
         "queue_burst": np.array([q.limiter.burst if q.limiter else infinite for q in queues], np.float64),
         "cap_row": cap_row,
-        "cap_limit": np.array([scaled.limit(ledger.caps[row]) for row in rows], np.int64).reshape(len(rows), width),
+        "cap_limit": np.array([limit[ledger.caps[row]] for row in rows], np.int64).reshape(len(rows), width),
         "cap_held": np.array([scaled.row(ledger.held_in_class[row]) for row in rows], np.int64).reshape(
             len(rows), width
         ),

@@ -83,7 +83,6 @@ def open_ledger(round_: Round, admission: Admission) -> Ledger:
     costs = CostModel.of(round_.resources, totals, round_.config.fair_share_resources)
     queues, classes = len(round_.queues), len(round_.classes)
     jobs = round_.jobs
-    class_of_job = round_.shapes.priority_class[jobs.shape] if len(jobs) else np.zeros(0, np.int32)
     cordoned = np.array([queue.cordoned for queue in round_.queues], np.bool_)
     listed = jobs.queue >= 0
     running = np.flatnonzero(admission.running & listed)
@@ -94,7 +93,7 @@ def open_ledger(round_: Round, admission: Admission) -> Ledger:
     def by_class(rows: Int64) -> list[list[int]]:
         shapes = len(round_.shapes)
         if queues * shapes > TABLE_MAX:
-            groups = jobs.queue[rows].astype(np.int64) * classes + class_of_job[rows]
+            groups = jobs.queue[rows].astype(np.int64) * classes + round_.shapes.priority_class[jobs.shape[rows]]
             return exact_sums(groups, jobs.shape[rows], admission.requests, queues * classes)
         pairs = jobs.queue[rows].astype(np.int64) * shapes + jobs.shape[rows]
         counts = np.bincount(pairs, minlength=queues * shapes)

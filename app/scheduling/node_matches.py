@@ -24,7 +24,8 @@ class NodeMatcher:
     """Static matching against the nodes of one round, with everything computed kept for its lifetime."""
 
     def __init__(self, nodes: Nodes, node_types: Sequence[NodeType]) -> None:
-        self._nodes = nodes
+        self.nodes = nodes
+        self.node_types = node_types
         self._taints_of_type = {node_type.name: node_type.taints for node_type in node_types}
         self._string_index = {text: index for index, text in enumerate(nodes.strings)}
         self._node_of_entry: Int64 | None = None
@@ -62,15 +63,15 @@ class NodeMatcher:
         """bool by node: every repelling taint is tolerated."""
         mask = self._tolerated.get(tolerations)
         if mask is None:
-            of_set: Sequence[tuple[Taint, ...]] = self._nodes.taint_sets
+            of_set: Sequence[tuple[Taint, ...]] = self.nodes.taint_sets
             by_set = np.array([tolerates_all(tolerations, taints) for taints in of_set], np.bool_)
-            mask = by_set[self._nodes.taint_set] if len(by_set) else np.ones(len(self._nodes), np.bool_)
+            mask = by_set[self.nodes.taint_set] if len(by_set) else np.ones(len(self.nodes), np.bool_)
             self._tolerated[tolerations] = mask
         return mask
 
     def selected(self, shape: Shape) -> Bool:
         """bool by node: every label of the node selector is there."""
-        mask = np.ones(len(self._nodes), np.bool_)
+        mask = np.ones(len(self.nodes), np.bool_)
         for key, value in shape.node_selector:
             mask &= self._satisfied(NodeRequirement(key=key, operator="In", values=(value,)), of_field=False)
         return mask
@@ -78,16 +79,16 @@ class NodeMatcher:
     def affine(self, shape: Shape) -> Bool:
         """bool by node: some term of the required node affinity holds."""
         if not shape.affinity:
-            return np.ones(len(self._nodes), np.bool_)
-        mask = np.zeros(len(self._nodes), np.bool_)
+            return np.ones(len(self.nodes), np.bool_)
+        mask = np.zeros(len(self.nodes), np.bool_)
         for term in shape.affinity:
             mask |= self._term(term)
         return mask
 
     def _term(self, term: NodeTerm) -> Bool:
         if not term.expressions and not term.fields:
-            return np.zeros(len(self._nodes), np.bool_)
-        mask = np.ones(len(self._nodes), np.bool_)
+            return np.zeros(len(self.nodes), np.bool_)
+        mask = np.ones(len(self.nodes), np.bool_)
         for expression in term.expressions:
             mask &= self._satisfied(expression, of_field=False)
         for expression in term.fields:
@@ -103,7 +104,7 @@ class NodeMatcher:
         return mask
 
     def _by_label(self, requirement: NodeRequirement) -> Bool:
-        column = self._column(requirement.key)
+        column = self.column(requirement.key)
         if requirement.operator in ("Exists", "DoesNotExist"):
             present: Bool = column != _ABSENT
             return present if requirement.operator == "Exists" else ~present
@@ -112,31 +113,31 @@ class NodeMatcher:
             found = _is_one_of(column, wanted)
             return found if requirement.operator == "In" else ~found
         values = np.unique(column[column != _ABSENT]).tolist()
-        return _is_one_of(column, [value for value in values if accepts(requirement, self._nodes.strings[value])])
+        return _is_one_of(column, [value for value in values if accepts(requirement, self.nodes.strings[value])])
 
     def _by_name(self, requirement: NodeRequirement) -> Bool:
         """The only node field of Kubernetes is its name, which every node has."""
         if self._nodes_of_name is None:
             self._nodes_of_name = {}
-            for index, name in enumerate(self._nodes.names):
+            for index, name in enumerate(self.nodes.names):
                 self._nodes_of_name.setdefault(name.rpartition("/")[2], []).append(index)
-        mask = np.zeros(len(self._nodes), np.bool_)
+        mask = np.zeros(len(self.nodes), np.bool_)
         for value in requirement.values:
             mask[self._nodes_of_name.get(value, [])] = True
         return mask if requirement.operator == "In" else ~mask
 
-    def _column(self, key: str) -> Int32:
+    def column(self, key: str) -> Int32:
         """The label `key` of every node as an index of strings, or _ABSENT."""
         column = self._columns.get(key)
         if column is None:
-            column = np.full(len(self._nodes), _ABSENT, np.int32)
+            column = np.full(len(self.nodes), _ABSENT, np.int32)
             index = self._string_index.get(key)
             if index is not None:
                 if self._node_of_entry is None:
-                    counts = np.diff(self._nodes.label_start)
-                    self._node_of_entry = np.repeat(np.arange(len(self._nodes), dtype=np.int64), counts)
-                entries = np.flatnonzero(self._nodes.label_key == index)
-                column[self._node_of_entry[entries]] = self._nodes.label_value[entries]
+                    counts = np.diff(self.nodes.label_start)
+                    self._node_of_entry = np.repeat(np.arange(len(self.nodes), dtype=np.int64), counts)
+                entries = np.flatnonzero(self.nodes.label_key == index)
+                column[self._node_of_entry[entries]] = self.nodes.label_value[entries]
             self._columns[key] = column
         return column
 

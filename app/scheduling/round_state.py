@@ -161,10 +161,14 @@ def evictable_jobs(round_: Round, admission: Admission) -> Bool:
     """bool by job: runs that may be preempted. A gang with a member that may not be is left alone."""
     jobs = round_.jobs
     preemptible = np.array([each.preemptible for each in round_.classes] or [False], np.bool_)
-    of_class = round_.shapes.priority_class[jobs.shape] if len(jobs) else np.zeros(0, np.int32)
-    mask = admission.running & (jobs.queue >= 0) & (of_class >= 0) & preemptible[np.maximum(of_class, 0)]
-    rows = np.flatnonzero(mask)
-    mask[rows] = admission.node_valid[jobs.run_node[rows]]
+    of_class = round_.shapes.priority_class
+    of_shape = (of_class >= 0) & preemptible[np.maximum(of_class, 0)]
+    mask = admission.running & (jobs.queue >= 0)
+    if len(jobs):
+        mask &= of_shape[jobs.shape]
+    if not admission.node_valid.all():
+        rows = np.flatnonzero(mask)
+        mask[rows] = admission.node_valid[jobs.run_node[rows]]
     key = admission.gangs.key
     stays = key[admission.running & ~mask & (key >= 0)]
     if len(stays):

@@ -1,8 +1,8 @@
 """Ways: for every shape the choices of nodes and level to place it with, best first; and the groups of equal nodes.
 
-Static matching (taints, selectors, affinity) is done here, once per distinct set of requirements. A way to few nodes
-lists them (hostname selectors would make every node a group of its own); the other ways define the groups: nodes are
-in one group when no such way tells them apart.
+Static matching (taints, selectors, affinity) is done here, once per distinct set of requirements and kind of node. A
+way to few nodes lists them (hostname selectors would make every node a group of its own); the other ways define the
+groups: nodes are in one group when no such way tells them apart.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.scheduling.levels import CROSS_POOL_PRIORITY, Levels
+from app.scheduling.node_kinds import NodeKinds
 from app.scheduling.node_matches import NodeMatcher
 from app.scheduling.nodes import HOME_POOL
 from app.scheduling.resources import Bool, Int32, Int64
@@ -61,7 +62,9 @@ class _Sets:
 
 def ways_of(round_: Round, matcher: NodeMatcher, levels: Levels, used: Bool) -> Ways:
     """The ways of the shapes that are `used` (bool by shape); others have none."""
-    at_home: Bool = round_.nodes.pool == HOME_POOL
+    specs = round_.shapes.specs
+    kinds = NodeKinds.of(matcher, [specs[shape] for shape in np.flatnonzero(used).tolist()])
+    at_home: Bool = round_.nodes.pool[kinds.first] == HOME_POOL
     abroad = not bool(at_home.all())
     sets = _Sets([], {}, [])
     start = np.zeros(len(round_.shapes) + 1, np.int64)
@@ -69,12 +72,12 @@ def ways_of(round_: Round, matcher: NodeMatcher, levels: Levels, used: Bool) -> 
     known: dict[tuple[object, ...], list[tuple[int, int, int]]] = {}
     for shape, is_used in enumerate(used.tolist()):
         if is_used:
-            spec = round_.shapes.specs[shape]
+            spec = specs[shape]
             key = (spec.priority_class, spec.node_selector, spec.tolerations, spec.affinity)
             of_shape = known.get(key)
             if of_shape is None:
                 of_class = round_.classes[int(round_.shapes.priority_class[shape])]
-                placements = matcher.placements(spec, of_class)
+                placements = kinds.matcher.placements(spec, of_class)
                 of_shape = known[key] = [
                     (priority, int(place > 0), sets.add(mask, at_home, home=True))
                     for place, (mask, priority) in enumerate(placements)
@@ -84,16 +87,16 @@ def ways_of(round_: Round, matcher: NodeMatcher, levels: Levels, used: Bool) -> 
             rows.extend(of_shape)
         start[shape + 1] = len(rows)
     table = np.array(rows, np.int64).reshape(-1, 3)
-    counts = np.array([int(mask.sum()) for mask in sets.masks], np.int64)
+    counts = np.array([int(kinds.size[np.flatnonzero(mask)].sum()) for mask in sets.masks], np.int64)
     pinned = counts <= PINNED_MAX
-    group, groups = _groups([mask for mask, few in zip(sets.masks, pinned, strict=True) if not few], len(round_.nodes))
+    group, groups = _groups([mask for mask, few in zip(sets.masks, pinned, strict=True) if not few], len(kinds.first))
     first = np.zeros(groups, np.int64)
     first[group[::-1]] = np.arange(len(group) - 1, -1, -1)
     match = np.zeros((len(sets.masks), groups), np.uint8)
     lists: list[Int64] = []
     for row, mask in enumerate(sets.masks):
         if pinned[row]:
-            lists.append(np.flatnonzero(mask))
+            lists.append(np.flatnonzero(mask[kinds.kind]))
         else:
             lists.append(np.zeros(0, np.int64))
             match[row] = mask[first]
@@ -108,13 +111,13 @@ def ways_of(round_: Round, matcher: NodeMatcher, levels: Levels, used: Bool) -> 
         set_start=set_start,
         set_node=(np.concatenate(lists) if lists else np.zeros(0)).astype(np.int32),
         match=match,
-        group=group,
+        group=group[kinds.kind],
         groups=groups,
     )
 
 
 def _groups(masks: list[Bool], nodes: int) -> tuple[Int32, int]:
-    """The group of each node: equal where all masks are. Numbered by their first node."""
+    """The group of each kind of node: equal where all masks are. Numbered by their first node."""
     if not nodes:
         return np.zeros(0, np.int32), 0
     words = _words(masks, nodes)

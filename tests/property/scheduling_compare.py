@@ -8,7 +8,7 @@ from typing import Any
 from app.scheduling import arrays, ways
 from app.scheduling.compiler import Kernels, plain_kernels
 from app.scheduling.decisions_file import print_decisions
-from app.scheduling.kernels import best_fit, fair_preemption, node_index, rooms
+from app.scheduling.kernels import best_fit, fair_preemption, node_index, placing, rooms
 from app.scheduling.round_file import parse_round
 from app.scheduling.schedule import schedule
 from tests.property.scheduling_reference import reference_decisions
@@ -18,8 +18,8 @@ Json = dict[str, Any]
 SHARES = ("fairShare", "cappedShare", "uncappedShare", "demandShare", "actualShareBefore", "actualShareAfter")
 TABLES = ("jobs", "nodes", "queues", "clusters", "priorityClasses", "nodeTypes")
 SHRINKS_MAX = 400
-SMALL = {"BLOCK": 4, "FILL": 3, "RING": 16, "CATCH_UP": 6, "FREED_RING": 4, "HEAP_SPARE": 1}
-MODULES = (arrays, best_fit, fair_preemption, node_index, rooms)
+SMALL = {"BLOCK": 4, "FILL": 3, "RING": 16, "CATCH_UP": 6, "FREED_RING": 4, "HEAP_SPARE": 1, "SCANNED_MAX": 2}
+MODULES = (arrays, best_fit, fair_preemption, node_index, placing, rooms)
 
 
 @contextmanager

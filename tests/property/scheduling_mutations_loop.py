@@ -151,7 +151,10 @@ ROWS: list[Row] = [
         "range(st.way_ptr[shape], min(st.way_ptr[shape] + 1, st.way_ptr[shape + 1]))",
         ("pressed", 2),
     ),
-    (placing._find, "if avoid.size:", "if False:", ("mixed", 1)),
+    (placing._find, "or avoid.size", "", ("mixed", 1)),
+    (placing._find, "is_listed(only, best) and", "", ("wide+small", 0)),
+    (placing._find, "and not is_avoided(avoid, best)", "", ("pressed+small", 1082)),
+    (passes._list_by_node, "at[st.node[job]]] = i\n", "at[st.node[job]]] = 0\n", ("pressed", 2)),
     (placing._preempt_unit, "if unit >= 0:", "if False:", "t_rises_where_a_sibling_ran"),
     (
         placing._preempt_unit,

@@ -1,7 +1,8 @@
 """Best fit: the node with the least free room in the order of the indexed resources that takes a shape.
 
 Blocks of the index in which some resource is too small are passed over. The last answer for a way and level is
-remembered: as long as few nodes changed since, looking at those is enough.
+remembered: as long as few nodes changed since, looking at those is enough; where that node is taken, the search goes
+on behind it, since no unchanged node before it takes the shape.
 """
 
 import numpy as np
@@ -12,11 +13,10 @@ from app.scheduling.kernels.state import CATCH_UP, NOWHERE, RING, State
 
 
 @kernel
-def _first_block(st: State, level: int, group: int, shape: int) -> int:
-    """The place of the first block whose last node may be large enough."""
+def _first_block(st: State, level: int, group: int, least: int) -> int:
+    """The place of the first block whose last node has no smaller first word than `least`."""
     start = st.region[group]
     low, high = 0, st.region_len[level, group]
-    least = st.need_key[shape]
     while low < high:
         middle = (low + high) // 2
         block = st.block_order[level, start + middle]
@@ -29,10 +29,12 @@ def _first_block(st: State, level: int, group: int, shape: int) -> int:
 
 
 @kernel
-def _search_group(st: State, level: int, group: int, shape: int, best: int, avoid: np.ndarray) -> int:
-    """The best node of a group, or `best` when that is not worse."""
+def _search_group(
+    st: State, level: int, group: int, shape: int, best: int, least: int, only: np.ndarray, avoid: np.ndarray
+) -> int:
+    """The best node of a group from the key `least` on, or `best` when that is not worse."""
     start = st.region[group]
-    for at in range(_first_block(st, level, group, shape), st.region_len[level, group]):
+    for at in range(_first_block(st, level, group, least), st.region_len[level, group]):
         block = st.block_order[level, start + at]
         if best >= 0 and is_before(st, level, best, st.block_node[level, block, 0]):
             return best
@@ -46,6 +48,8 @@ def _search_group(st: State, level: int, group: int, shape: int, best: int, avoi
         for i in range(st.block_len[level, block]):
             node = st.block_node[level, block, i]
             if not takes(st, level, node, shape) or is_avoided(avoid, node):
+                continue
+            if only.size and not is_listed(only, node):
                 continue
             if best < 0 or is_before(st, level, node, best):
                 return node
@@ -65,12 +69,31 @@ def is_avoided(avoid: np.ndarray, node: int) -> bool:
 
 
 @kernel
-def search(st: State, level: int, way: int, shape: int, avoid: np.ndarray) -> int:
-    """The best node of a way that is not pinned, by the index."""
+def is_listed(nodes: np.ndarray, node: int) -> bool:
+    """Whether the node is in an ascending list."""
+    low, high = 0, nodes.size
+    while low < high:
+        middle = (low + high) // 2
+        if nodes[middle] < node:
+            low = middle + 1
+        else:
+            high = middle
+    return low < nodes.size and nodes[low] == node
+
+
+@kernel
+def search(st: State, level: int, way: int, shape: int, only: np.ndarray, avoid: np.ndarray) -> int:
+    """The best node of a way that is not pinned, by the index: of all, or of `only` if it names some."""
     flush(st, level)
-    best = wide(NOWHERE)
+    return _search_from(st, level, way, shape, wide(NOWHERE), st.need_key[shape], only, avoid)
+
+
+@kernel
+def _search_from(
+    st: State, level: int, way: int, shape: int, best: int, least: int, only: np.ndarray, avoid: np.ndarray
+) -> int:
     for i in range(st.way_group_ptr[way], st.way_group_ptr[way + 1]):
-        best = _search_group(st, level, st.way_group[i], shape, best, avoid)
+        best = _search_group(st, level, st.way_group[i], shape, best, least, only, avoid)
     return best
 
 
@@ -116,13 +139,32 @@ def _remembered(st: State, level: int, way: int, shape: int) -> int:
                 if now > st.seen_key[way, level, k]:
                     return -2
                 break
-    for at in range(st.seen_end[way, level], end):
+    return _best_changed(st, level, way, shape, best)
+
+
+@kernel
+def _best_changed(st: State, level: int, way: int, shape: int, best: int) -> int:
+    """The best of this node (if any) and those that changed since the last answer."""
+    for at in range(st.seen_end[way, level], st.ring_end[level]):
         node = st.ring[level, at % RING]
         if node == best or not takes(st, level, node, shape) or not st.open[node] or not matches(st, way, node):
             continue
         if best < 0 or is_smaller(st, level, node, best):
             best = node
     return best
+
+
+@kernel
+def _search_on(st: State, level: int, way: int, shape: int) -> int:
+    """The best node of a way where the last answer is no more: from there on, or among what changed since."""
+    everywhere = st.value_node[:0]
+    seen = st.seen_end[way, level]
+    if not st.built[level] or seen < 0 or st.ring_end[level] - seen > CATCH_UP or st.seen_node[way, level] < 0:
+        return search(st, level, way, shape, everywhere, everywhere)
+    flush(st, level)
+    best = _best_changed(st, level, way, shape, wide(NOWHERE))
+    least = max(st.need_key[shape], st.seen_key[way, level, 0])
+    return _search_from(st, level, way, shape, best, least, everywhere, everywhere)
 
 
 @kernel
@@ -135,7 +177,7 @@ def best_node(st: State, level: int, way: int, shape: int) -> int:
     if st.built[level]:
         best = _remembered(st, level, way, shape)
     if best == -2:
-        best = search(st, level, way, shape, st.way_node[:0])
+        best = _search_on(st, level, way, shape)
     st.seen_node[way, level] = best
     st.seen_end[way, level] = st.ring_end[level]
     if best >= 0:

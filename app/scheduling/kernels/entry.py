@@ -20,11 +20,21 @@ HELD_MAX = 1 << 59
 def fill_rooms(free: I64, need: I64, jobs: I64, shape: I32, node: I32, top: I32) -> None:
     """Takes what jobs hold at the levels 0..top from (L, N, R). Absurd sums stop at HELD_MAX."""
     held = np.zeros(free.shape, np.int64)
+    largest = 0
+    for s in range(need.shape[0]):
+        for r in range(need.shape[1]):
+            largest = max(largest, need[s, r])
+    is_safe = largest <= HELD_MAX // max(jobs.size, 1)
     for i in range(jobs.size):
         job = jobs[i]
-        for r in range(free.shape[2]):
-            if held[top[job], node[job], r] < HELD_MAX:
-                held[top[job], node[job], r] += need[shape[job], r]
+        level, n, s = top[job], node[job], shape[job]
+        if is_safe:
+            for r in range(free.shape[2]):
+                held[level, n, r] += need[s, r]
+        else:
+            for r in range(free.shape[2]):
+                if held[level, n, r] < HELD_MAX:
+                    held[level, n, r] += need[s, r]
     for level in range(free.shape[0] - 1, -1, -1):
         for n in range(free.shape[1]):
             for r in range(free.shape[2]):

@@ -41,7 +41,7 @@ def release_number(st: State, node: int, shape: int, level: int) -> int:
             if st.need[shape, r] > st.scratch[r]:
                 enough = False
         if enough:
-            return st.order[job]
+            return st.evicted_number[i]
     return -1
 
 
@@ -197,6 +197,9 @@ def from_list(st: State, nodes: np.ndarray, way: int, shape: int, avoid: np.ndar
     """The node for a candidate among a few."""
     best, largest = NOWHERE, -1
     for i in range(nodes.size):
+        first = st.evicted_node_ptr[nodes[i]]
+        if first == st.evicted_node_ptr[nodes[i] + 1] or st.evicted_number[first] <= largest:
+            continue
         if not matches(st, way, nodes[i]) or is_avoided(avoid, nodes[i]):
             continue
         number = release_number(st, nodes[i], shape, st.way_level[way])

@@ -115,21 +115,29 @@ def _fill(st: State, level: int, group: int, nodes: np.ndarray, size: int) -> No
 
 @kernel
 def _sorted(st: State, level: int, nodes: np.ndarray, count: int) -> np.ndarray:
-    """The first nodes of the list in index order (merge sort, from runs of 1 on)."""
-    other = np.empty(nodes.size, np.int64)
+    """The first nodes of an ascending list in index order (merge sort, from runs of 1 on)."""
+    words = st.key.shape[2]
+    other, key, other_key = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.int64)
+    for i in range(count):
+        key[i] = st.key[level, nodes[i], 0]
     width = 1
     while width < count:
         for first in range(0, count, 2 * width):
             middle, last = min(first + width, count), min(first + 2 * width, count)
             a, b = first, middle
             for i in range(first, last):
-                if a < middle and (b >= last or is_before(st, level, nodes[a], nodes[b])):
-                    other[i] = nodes[a]
+                left = a < middle
+                if left and b < last:
+                    left = key[a] < key[b] or (
+                        key[a] == key[b] and (words == 1 or is_before(st, level, nodes[a], nodes[b]))
+                    )
+                if left:
+                    other[i], other_key[i] = nodes[a], key[a]
                     a += 1
                 else:
-                    other[i] = nodes[b]
+                    other[i], other_key[i] = nodes[b], key[b]
                     b += 1
-        nodes, other = other, nodes
+        nodes, other, key, other_key = other, nodes, other_key, key
         width *= 2
     return nodes
 
@@ -139,16 +147,20 @@ def _build(st: State, level: int) -> None:
     words = st.key.shape[2]
     for i in range(st.block_order.shape[1]):
         st.block_order[level, i] = i
+    # In the order of memory first: groups are scattered over it.
+    belongs = np.empty(st.group.size, np.uint8)
+    for node in range(st.group.size):
+        for k in range(words):
+            st.key[level, node, k] = word_of(st, level, node, k)
+        st.node_block[level, node] = -1
+        belongs[node] = _belongs(st, level, node)
     for group in range(st.region.size - 1):
         first, last = st.group_ptr[group], st.group_ptr[group + 1]
         nodes = np.empty(last - first, np.int64)
         count = 0
         for i in range(first, last):
             node = st.group_node[i]
-            for k in range(words):
-                st.key[level, node, k] = word_of(st, level, node, k)
-            st.node_block[level, node] = -1
-            if _belongs(st, level, node):
+            if belongs[node]:
                 nodes[count] = node
                 count += 1
         _fill(st, level, group, _sorted(st, level, nodes, count), count)

@@ -96,14 +96,11 @@ def number_evicted(st: State, by_level: bool, large: bool) -> None:
         job = st.evicted_unit[at[queue]]
         unit = st.unit[job]
         if unit < 0:
-            st.order[job] = count
             st.evicted_at[count] = job
             count += 1
         else:
             for i in range(st.unit_ptr[unit], st.unit_ptr[unit + 1]):
-                member = st.unit_job[i]
-                st.order[member] = count
-                st.evicted_at[count] = member
+                st.evicted_at[count] = st.unit_job[i]
                 count += 1
         charge(st, job)
         at[queue] += 1
@@ -131,6 +128,7 @@ def _list_by_node(st: State, count: int) -> None:
     for i in range(count - 1, -1, -1):
         job = st.evicted_at[i]
         st.evicted_node[at[st.node[job]]] = job
+        st.evicted_number[at[st.node[job]]] = i
         at[st.node[job]] += 1
 
 

@@ -6,7 +6,7 @@ all; (3) fair-share preemption; (4) urgency preemption, at the lowest level that
 
 import numpy as np
 
-from app.scheduling.kernels.best_fit import best_node, scan, search
+from app.scheduling.kernels.best_fit import best_node, is_avoided, is_listed, scan, search
 from app.scheduling.kernels.fair_preemption import from_list, victim_node
 from app.scheduling.kernels.jit import kernel, wide
 from app.scheduling.kernels.node_index import takes
@@ -27,17 +27,23 @@ from app.scheduling.kernels.state import (
 )
 
 FOR_FAIRNESS, FOR_GANG = 0, 2
+SCANNED_MAX = 256
+"""More nodes of a label value than this are searched by the index."""
 
 
 @kernel
 def _find(st: State, level: int, way: int, shape: int, only: np.ndarray, avoid: np.ndarray) -> int:
     """The best node at a level: of all, or of `only` if it names some, and not in `avoid`."""
-    if only.size:
+    if only.size and (only.size <= SCANNED_MAX or st.way_pinned[way]):
         return scan(st, level, shape, only, way, avoid)
     if st.way_pinned[way]:
         return scan(st, level, shape, st.way_node[st.way_node_ptr[way] : st.way_node_ptr[way + 1]], wide(-1), avoid)
-    if avoid.size:
-        return search(st, level, way, shape, avoid)
+    if only.size:
+        best = best_node(st, level, way, shape)
+        if best < 0 or (is_listed(only, best) and not is_avoided(avoid, best)):
+            return best
+    if only.size or avoid.size:
+        return search(st, level, way, shape, only, avoid)
     return best_node(st, level, way, shape)
 
 
@@ -162,8 +168,9 @@ def _has_capacity(st: State, unit: int, only: np.ndarray) -> bool:
     for i in range(only.size):
         fit = members
         for r in range(st.need.shape[1]):
-            if st.need[shape, r] > 0:
-                fit = min(fit, max(st.free[highest, only[i], r], 0) // st.need[shape, r])
+            need, have = st.need[shape, r], st.free[highest, only[i], r]
+            if need > 0 and have < fit * need:
+                fit = have // need if have >= need else 0
         room += fit
         if room >= members:
             return True

@@ -89,7 +89,6 @@ class State(NamedTuple):
     by: I64
     evictable: U8  # (J,) may be evicted when it runs
     fresh: U8  # (J,) placed in this round
-    order: I64  # (J,) number among the evicted
     unit: I64
     unit_ptr: I64
     unit_job: I64
@@ -98,6 +97,7 @@ class State(NamedTuple):
     ordered: I64  # placed jobs in the order of decision
     evicted_node_ptr: I64
     evicted_node: I64  # evicted jobs of a node, last number first
+    evicted_number: I64  # their numbers
     evicted_at: I64  # evicted jobs by number
     # uniformity labels: values of label x are label_ptr[x]:label_ptr[x + 1], nodes of a value value_ptr
     unit_label: I64
