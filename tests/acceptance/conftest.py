@@ -13,6 +13,7 @@ GPU_TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"
 GPU_NODES = {"name": "gpu", "count": 2, "cpu": "32", "memory": "256Gi", "gpus": 8, "taints": [GPU_TAINT]}
 SETTINGS = {
     "kafka": {"partitions": 4, "replication": 1},
+    "scheduler": {"submit_check": {"grace_s": 3}},
     "clusters": {name: fake_cluster(10, more=[GPU_NODES]) for name in ("alpha", "bravo", "charlie")},
 }
 

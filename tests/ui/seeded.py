@@ -61,7 +61,7 @@ def seed(facts: Facts) -> None:
         assert not answer["submitJobs"]["errors"], answer
         ids = [each["jobId"] for each in answer["submitJobs"]["results"]]
         if call.cancel:
-            facts.ask(CANCEL, ids=ids[-call.cancel :])
+            facts.ask(CANCEL, ids=[ids[index] for index in call.cancel])
     facts.ask(SUBMIT, input=waiting_job())
     deadline = time.monotonic() + READY_S
     while facts.job("RUNNING") is None or facts.job("FAILED") is None:
