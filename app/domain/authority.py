@@ -2,7 +2,6 @@
 
 from app.domain.commands import Principal, QueueSpec
 
-QUEUE_VERBS = ("submit", "cancel", "preempt", "reprioritize", "watch")
 GLOBAL_VERBS_OF_QUEUE_VERBS = {
     "submit": "submit_any_jobs",
     "cancel": "cancel_any_jobs",

@@ -29,11 +29,6 @@ class NodeFeed:
         self._foreign_ms: dict[str, int] = {}
         self._later: set[str] = set()
 
-    @property
-    def is_in_generation(self) -> bool:
-        """A generation is begun and not complete yet: more is to be said at once."""
-        return self._left is not None
-
     def ask(self) -> None:
         """The API asks for a whole generation."""
         self._asked = True

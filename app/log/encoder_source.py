@@ -14,7 +14,6 @@ from app.log.struct_types import FieldType, Kind
 from app.log.varints import NUMBER, SMALL, SOME_NUMBER, long_bytes
 
 _INDENT = "    "
-_END = rb"b'\0'"
 _NULL = r"b'\0'"
 _SOME = r"b'\2'"
 

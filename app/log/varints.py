@@ -7,7 +7,6 @@ from app.log.errors import Undecodable
 
 SMALL = 1 << 13
 """numbers and lengths below this have an entry in the tables"""
-LONG_BYTES_MAX = 10
 
 _GROUP = 1 << 14
 _MASK = _GROUP - 1

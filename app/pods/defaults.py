@@ -11,8 +11,6 @@ from app.pods.limits import PodLimits
 from app.pods.quantity import amount_of
 from app.pods.tree import container_sites, mapping, sequence, without_nulls
 
-_QUANTITY_FIELDS = ("requests", "limits")
-
 
 def with_defaults(spec: Mapping[str, object], limits: PodLimits, *, priority_class: str) -> dict[str, object]:
     """The spec as it is stored and created: no nulls, quantities as texts, and what was absent filled in.

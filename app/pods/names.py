@@ -8,7 +8,6 @@ import re
 from functools import lru_cache
 
 DNS_LABEL_SYNTAX = "at most 63 of a-z, 0-9 and -, beginning and ending with a letter or digit"
-DNS_SUBDOMAIN_SYNTAX = "at most 253 characters: parts of a-z, 0-9 and -, joined by dots"
 QUALIFIED_NAME_SYNTAX = "a name of at most 63 letters, digits, -, _ and ., with an optional DNS prefix and /"
 LABEL_VALUE_SYNTAX = "at most 63 letters, digits, -, _ and ., beginning and ending with a letter or digit, or empty"
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.domain.ids import partition_of_job
 from app.domain.rows import (
     SETTINGS_KEY,
     ClusterRow,
@@ -157,8 +156,3 @@ class State:
         if not isinstance(row, JobRow):
             raise StateUnreadable(f"the row of a job is a {type(row).__name__}")
         return row
-
-
-def partition_of_run(run: StoppingRun) -> int:
-    """The partition that decides a stopping run."""
-    return partition_of_job(run.row.job_id)

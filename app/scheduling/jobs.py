@@ -13,7 +13,6 @@ from app.scheduling.resources import Bool, Int32, Int64
 
 NO_GANG = -1
 NO_NODE = -1
-INT64_MIN = -(2**63)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

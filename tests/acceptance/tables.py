@@ -154,10 +154,3 @@ class Tables:
         """How far a view has come: partition -> offset of the last command that it includes."""
         records = await self._connection.fetch(POSITIONS)
         return {record["partition"]: record["position"] for record in records if record["view"] == view}
-
-
-def sorted_rows(rows: list[Row]) -> list[Row]:
-    """Rows without an order of their own, to be compared."""
-    return sorted(
-        rows, key=lambda row: (row["job_id"], row.get("position", 0), row["attempt"], row.get("run_id") or b"")
-    )

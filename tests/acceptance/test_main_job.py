@@ -18,7 +18,6 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 MANIFESTS = sorted((ROOT / "examples" / "jobs").glob("*.yaml"))
 QUEUE, JOB_SET = "newcomer", "examples"
 ENDED_WITHIN_S = 180.0
-HISTORY_WITHIN_S = 30.0
 
 
 class Submitted:

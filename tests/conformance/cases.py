@@ -10,7 +10,6 @@ from typing import Any
 
 MISSING_NAMESPACE, FORBIDDEN_NAMESPACE = "missing-jobs", "forbidden-jobs"
 LOST_NODE_LABEL = "conformance.example/lost"
-MAX_ATTEMPTS = 2
 
 
 class Act(StrEnum):

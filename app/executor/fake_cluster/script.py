@@ -259,8 +259,3 @@ def _sleep(durations: list[str]) -> tuple[int, int, bool]:
 def image_pull_reason(script: ContainerScript, since_ms: int) -> str:
     """The kubelet says ErrImagePull first, and ImagePullBackOff once it has tried twice."""
     return "ErrImagePull" if script.waiting == "ImagePullBackOff" and since_ms < 1_000 else script.waiting
-
-
-def pod_spec_of(body: Mapping[str, object]) -> Mapping[str, object]:
-    """The spec of a pod object."""
-    return mapping(body.get("spec"))
