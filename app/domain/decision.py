@@ -20,6 +20,9 @@ from app.domain.state import FIRST_SETTINGS, Overlay
 assert FIRST_SETTINGS.max_attempts == FIRST_MAX_ATTEMPTS
 assert FIRST_SETTINGS.client_id_retention_ms == FIRST_CLIENT_ID_RETENTION_MS
 
+Why = tuple[ErrorCode, str, str]
+"""Why an item is refused: code, field, message."""
+
 
 @dataclass(slots=True)
 class Decision:
@@ -97,6 +100,14 @@ class Deciding:
         self.affected_count += 1
         if len(self.affected) < OPERATION_IDS_NAMED_MAX:
             self.affected.append(job_id)
+
+    def answer(self, items: str, index: int, job_id: bytes, why: Why | None, id: bytes) -> None:
+        """The job is affected, or (`why`) the item at this index of the command's field `items` is refused."""
+        if why is None:
+            self.affect(job_id)
+        else:
+            code, path, message = why
+            self.refuse(index, code, f"{items}[{index}].{path}", message, id)
 
     def ordinal(self) -> int:
         """The next ordinal of the command."""

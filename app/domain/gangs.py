@@ -9,16 +9,13 @@ from collections.abc import Callable, Sequence
 
 from app.domain.apply import state_of
 from app.domain.commands import Gang, JobItem, Lease, SubmitJobs
-from app.domain.decision import Deciding, is_active
+from app.domain.decision import Deciding, Why, is_active
 from app.domain.errors import ErrorCode
 from app.domain.events import StopReason
 from app.domain.lifecycle import EventKind
 from app.domain.limits import ATTEMPTS_TOTAL_MAX, GANG_CARDINALITY_MAX, GANG_ID_CHARS_MAX
 from app.domain.rows import JobGang, JobRow
 from app.domain.state import GangKey, gang_key_of
-
-Why = tuple[ErrorCode, str, str]
-"""Why a lease is refused: code, field, message."""
 
 
 def effective_gang(item: JobItem) -> Gang | None:

@@ -6,10 +6,10 @@ from typing import Any
 from app.domain.apply import state_of
 from app.domain.changes import EpochBegun, InstanceBegun, SettingsChanged
 from app.domain.commands import BeginEpoch, BeginInstance, ExpireKind, ExpireRuns, Expiry, Lease, LeaseJobs, Settings
-from app.domain.decision import Deciding, is_active
+from app.domain.decision import Deciding, Why, is_active
 from app.domain.errors import ErrorCode
 from app.domain.events import Event, LeaseData, StopReason
-from app.domain.gangs import Why, refused_gangs, restart
+from app.domain.gangs import refused_gangs, restart
 from app.domain.ids import format_id
 from app.domain.lifecycle import EventKind, JobState
 from app.domain.limits import ATTEMPTS_TOTAL_MAX, DISPLACED_PER_LEASE_MAX
@@ -57,14 +57,11 @@ def lease_jobs(d: Deciding, command: LeaseJobs) -> None:
     of_gangs = refused_gangs(d, command.leases, _why_not)
     for index, lease in enumerate(command.leases):
         why = of_gangs.get(index) or _why_not(d, lease)
-        if why is not None:
-            code, path, message = why
-            d.refuse(index, code, f"leases[{index}].{path}", message, lease.run_id)
-            continue
-        job = d.job(lease.job_id)
-        assert job is not None
-        _lease(d, lease, *job)
-        d.affect(lease.job_id)
+        if why is None:
+            job = d.job(lease.job_id)
+            assert job is not None
+            _lease(d, lease, *job)
+        d.answer("leases", index, lease.job_id, why, lease.run_id)
 
 
 def expire_runs(d: Deciding, command: ExpireRuns) -> None:

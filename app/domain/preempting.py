@@ -4,7 +4,7 @@ from typing import Any
 
 from app.domain.apply import state_of
 from app.domain.commands import Preemption, PreemptReason, PreemptRuns, Rejection, RejectJobs
-from app.domain.decision import Deciding, is_active
+from app.domain.decision import Deciding, Why, is_active
 from app.domain.errors import ErrorCode
 from app.domain.events import StopReason
 from app.domain.ids import format_id
@@ -27,12 +27,7 @@ def preempt_runs(d: Deciding, command: PreemptRuns) -> None:
     if is_stale(d, command.epoch):
         return
     for index, preemption in enumerate(command.preemptions):
-        refused = _preempt(d, preemption)
-        if refused is None:
-            d.affect(preemption.job_id)
-        else:
-            code, path, message = refused
-            d.refuse(index, code, f"preemptions[{index}].{path}", message, preemption.run_id)
+        d.answer("preemptions", index, preemption.job_id, _preempt(d, preemption), preemption.run_id)
 
 
 def reject_jobs(d: Deciding, command: RejectJobs) -> None:
@@ -40,15 +35,10 @@ def reject_jobs(d: Deciding, command: RejectJobs) -> None:
     if is_stale(d, command.epoch):
         return
     for index, rejection in enumerate(command.rejections):
-        refused = _reject(d, rejection)
-        if refused is None:
-            d.affect(rejection.job_id)
-        else:
-            code, path, message = refused
-            d.refuse(index, code, f"rejections[{index}].{path}", message, rejection.job_id)
+        d.answer("rejections", index, rejection.job_id, _reject(d, rejection), rejection.job_id)
 
 
-def _preempt(d: Deciding, preemption: Preemption) -> tuple[ErrorCode, str, str] | None:
+def _preempt(d: Deciding, preemption: Preemption) -> Why | None:
     """Preempts one run; returns code, field and message when it does not."""
     job_id = preemption.job_id
     job = d.job(job_id)
@@ -74,7 +64,7 @@ def _preempt(d: Deciding, preemption: Preemption) -> tuple[ErrorCode, str, str] 
     return None
 
 
-def _reject(d: Deciding, rejection: Rejection) -> tuple[ErrorCode, str, str] | None:
+def _reject(d: Deciding, rejection: Rejection) -> Why | None:
     """Rejects one job; returns code, field and message when it does not."""
     job_id = rejection.job_id
     job = d.job(job_id)
