@@ -7,6 +7,7 @@ their step's position row has come), others (the offset is the position). Pure; 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import NamedTuple
 
 from app.domain.events import EventsRecord
@@ -181,6 +182,7 @@ def source_of(topic: str, keys: bytes) -> Source:
     return PlainSource()
 
 
+@cache
 def first_bytes(keys: bytes) -> frozenset[bytes]:
     """Each first byte of keys as bytes: an empty key has none."""
     return frozenset(bytes((byte,)) for byte in keys)
