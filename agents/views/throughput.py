@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, SmallInteger, Table, Text
 
+from app.db.queries.throughput import WAIT_BINS_PER_DOUBLING
 from app.domain.events import Event
 from app.domain.ids import time_ms_of
 from app.domain.lifecycle import EventKind, JobState
@@ -24,8 +25,6 @@ Time = DateTime(timezone=True)
 RESOLUTIONS = {"s10": (10_000, 7), "m1": (60_000, 30), "h1": (3_600_000, 400)}
 """name -> (milliseconds of a bucket, days that it is kept)"""
 WAITS_RESOLUTION_MS = 60_000
-WAIT_BINS_PER_DOUBLING = 4
-"""a bin of waiting times is 19 % wide"""
 
 _ENDS = {
     JobState.SUCCEEDED: "succeeded",

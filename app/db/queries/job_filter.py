@@ -130,11 +130,12 @@ class Conditions:
 
     def add(self, text: str, *arguments: object) -> None:
         """`{}` stands for each argument in turn."""
-        places = []
-        for argument in arguments:
-            self.arguments.append(argument)
-            places.append(f"${len(self.arguments)}")
-        self.texts.append(text.format(*places))
+        self.texts.append(text.format(*[self.place(argument) for argument in arguments]))
+
+    def place(self, argument: object) -> str:
+        """What stands for an argument in the statement."""
+        self.arguments.append(argument)
+        return f"${len(self.arguments)}"
 
     @property
     def sql(self) -> str:

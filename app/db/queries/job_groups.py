@@ -14,7 +14,7 @@ from msgspec import Struct
 from app.db.database import Database
 from app.db.engine import Connection
 from app.db.names import Names
-from app.db.queries.job_filter import JobFilter, conditions
+from app.db.queries.job_filter import Conditions, JobFilter, conditions
 from app.db.queries.job_sets import COUNT_COLUMNS
 from app.domain.lifecycle import STATE_CODES, STATES, JobState
 
@@ -53,6 +53,7 @@ NAMED = {
 """keys whose column holds the number of a name"""
 ANNOTATION = "annotation:"
 
+SUMS = ", ".join(f"sum({column}) AS {column}" for column in COUNT_COLUMNS)
 # Counters of the job sets that match, grouped; the latest change first.
 COUNTED = """
 SELECT {keys}, min(first_submitted) AS first_submitted, max(last_transition) AS last_transition, {sums}
@@ -111,14 +112,14 @@ async def job_groups(
 
 
 async def _counted(
-    connection: Connection, known: Names, where: Any, by: Sequence[str], limit: int, offset: int, active: bool
+    connection: Connection, known: Names, where: Conditions, by: Sequence[str], limit: int, offset: int, active: bool
 ) -> GroupPage:
     keys = ", ".join("queue_id AS k_queue" if key == "queue" else "name AS k_jobset" for key in by)
     live = " + ".join(f"sum({column})" for column in (COUNT_COLUMNS[:4] if active else COUNT_COLUMNS))
     statement = COUNTED.format(
         keys=keys,
-        sums=", ".join(f"sum({column}) AS {column}" for column in COUNT_COLUMNS),
-        where=where.sql.replace("job_set_id", "id"),
+        sums=SUMS,
+        where=_of_sets(where),
         places=", ".join(str(place) for place in range(1, len(by) + 1)),
         live=f"{live} > 0",
         limit=limit + 1,
@@ -129,7 +130,7 @@ async def _counted(
     groups = tuple(
         Group(
             values=tuple(names.get(row["k_queue"]) if key == "queue" else row["k_jobset"] for key in by),
-            counts={state: int(row[column]) for state, column in zip(STATES, COUNT_COLUMNS, strict=True)},
+            counts=_counts(row),
             last_transition_ms=row["last_transition"],
             first_submitted_ms=row["first_submitted"],
         )
@@ -138,11 +139,9 @@ async def _counted(
     return GroupPage(groups=groups, more=len(rows) > limit, complete=True)
 
 
-async def _by_state(connection: Connection, where: Any) -> GroupPage:
-    sums = ", ".join(f"sum({column}) AS {column}" for column in COUNT_COLUMNS)
-    statement = f"SELECT {sums} FROM history_job_sets WHERE {where.sql.replace('job_set_id', 'id')}"
-    row = await connection.fetchrow(statement, *where.arguments)
-    counts = {state: int(row[column] or 0) for state, column in zip(STATES, COUNT_COLUMNS, strict=True)} if row else {}
+async def _by_state(connection: Connection, where: Conditions) -> GroupPage:
+    row = await connection.fetchrow(f"SELECT {SUMS} FROM history_job_sets WHERE {_of_sets(where)}", *where.arguments)
+    counts = _counts(row) if row else {}
     groups = tuple(
         Group(values=(state.value,), counts={state: number}, last_transition_ms=None, first_submitted_ms=None)
         for state, number in counts.items()
@@ -151,8 +150,18 @@ async def _by_state(connection: Connection, where: Any) -> GroupPage:
     return GroupPage(groups=groups, more=False, complete=True)
 
 
+def _of_sets(where: Conditions) -> str:
+    """Conditions on job sets, said of their own table."""
+    return where.sql.replace("job_set_id", "id")
+
+
+def _counts(row: Any) -> dict[JobState, int]:
+    """Jobs by state from a row of SUMS; sums of no rows are null."""
+    return {state: int(row[column] or 0) for state, column in zip(STATES, COUNT_COLUMNS, strict=True)}
+
+
 async def _sampled(
-    connection: Connection, known: Names, where: Any, by: Sequence[str], limit: int, offset: int, active: bool
+    connection: Connection, known: Names, where: Conditions, by: Sequence[str], limit: int, offset: int, active: bool
 ) -> GroupPage:
     if active:
         codes = sorted(STATE_CODES[state] for state in STATES[:4])
@@ -186,11 +195,9 @@ async def _sampled(
     return GroupPage(groups=some, more=len(groups) > offset + limit, complete=complete)
 
 
-def _column(key: str, where: Any) -> str:
+def _column(key: str, where: Conditions) -> str:
     if key.startswith(ANNOTATION) and len(key) > len(ANNOTATION):
-        prefix = key.removeprefix(ANNOTATION) + "="
-        where.arguments.append(prefix)
-        place = f"${len(where.arguments)}"
+        place = where.place(key.removeprefix(ANNOTATION) + "=")
         return (
             f"(SELECT substr(a, length({place}::text) + 1) FROM unnest(tsvector_to_array(annotations)) AS a "
             f"WHERE starts_with(a, {place}) LIMIT 1)"
