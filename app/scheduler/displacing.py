@@ -12,7 +12,7 @@ from app.domain.ids import partition_of_job
 from app.domain.rows import FLAG_PREEMPTIBLE
 from app.scheduler.assumptions import Assumptions
 from app.scheduler.job_columns import QUEUED, RUNNING
-from app.scheduler.preemption_text import message_of
+from app.scheduler.preemptions import preemption_of
 from app.scheduler.room import active_members
 from app.scheduler.state import State
 
@@ -40,16 +40,8 @@ def due_preemptions(
                 reason = reasons.get(run_id)
                 if reason is None:
                     reason = _guess(state, taker, member) if member == slot else PreemptReason.GANG
-                by_job = jobs.job_id(taker)
                 queue = jobs.queues.name_of(int(jobs.queue[taker]))
-                preemption = Preemption(
-                    job_id=jobs.job_id(member),
-                    run_id=run_id,
-                    attempt=int(jobs.attempt[member]),
-                    reason=reason,
-                    by_job=by_job,
-                    message=message_of(reason, by_job, queue),
-                )
+                preemption = preemption_of(jobs, member, reason, jobs.job_id(taker), queue)
                 due.setdefault(partition_of_job(preemption.job_id), []).append(preemption)
     return due
 

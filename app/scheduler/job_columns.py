@@ -77,10 +77,15 @@ class Watch:
     def add(self, slots: npt.NDArray[np.intp]) -> None:
         self._parts.append(slots)
 
+    def forget(self) -> None:
+        """Whoever looks at all jobs need not know which were touched."""
+        self._parts = []
+        self.everything = False
+
     def take(self) -> npt.NDArray[np.intp]:
         """The slots, each once; forgets them."""
-        parts, self._parts = self._parts, []
-        self.everything = False
+        parts = self._parts
+        self.forget()
         return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.intp)
 
 

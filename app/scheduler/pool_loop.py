@@ -134,7 +134,7 @@ class PoolLoop:
     async def _early_round(self, restrictions: Restrictions, started_s: float) -> float:
         """A cheap round of the oldest jobs only, while the compiler still works."""
         header, jobs = self._header(KIND_CHEAP), self._world.state.jobs
-        self._watch.take()
+        self._watch.forget()
 
         def choose(_free: Free, _needs: Int64, _columns: tuple[str, ...]) -> Slots:
             waiting = np.flatnonzero(jobs.live[: jobs.count] & (jobs.state[: jobs.count] == QUEUED))
@@ -148,13 +148,13 @@ class PoolLoop:
         if prepared is None:
             return prepared_s * self._rules.fractions.pause_always
         decided = await self._decide(prepared, prepared_s)
-        computed_s = await self._finish(header, prepared, decided.decisions, started_s, prepared_s, decided.seconds)
+        computed_s = await self._finish(header, prepared, decided, started_s, prepared_s)
         return computed_s * self._rules.fractions.pause_always
 
     async def _full_round(self, restrictions: Restrictions, started_s: float) -> float:
         header = self._header(KIND_FULL)
         self._changed = False
-        self._watch.take()
+        self._watch.forget()
         prepared = self._input.prepare(self._moment(restrictions, started_s))
         prepared_s = time.monotonic() - started_s
         self._count_input(prepared, prepared_s)
@@ -165,7 +165,7 @@ class PoolLoop:
         self._was_empty = not prepared.queued
         decided = await self._decide(prepared, prepared_s)
         self._backlog = decided.backlog
-        computed_s = await self._finish(header, prepared, decided.decisions, started_s, prepared_s, decided.seconds)
+        computed_s = await self._finish(header, prepared, decided, started_s, prepared_s)
         if decided.backlog is None:
             return computed_s * fractions.pause_always
         self._full_due_s = started_s + computed_s / fractions.full
@@ -191,7 +191,7 @@ class PoolLoop:
             return prepared_s * self._rules.fractions.pause_cheap
         decided = await self._decide(prepared, prepared_s)
         backlog.after(prepared, decided.decisions, self._world.state.jobs)
-        computed_s = await self._finish(header, prepared, decided.decisions, started_s, prepared_s, decided.seconds)
+        computed_s = await self._finish(header, prepared, decided, started_s, prepared_s)
         return computed_s * self._rules.fractions.pause_cheap
 
     async def _decide(self, prepared: PreparedRound, prepared_s: float) -> _Decided:
@@ -208,16 +208,10 @@ class PoolLoop:
         return await asyncio.get_running_loop().run_in_executor(self._leading.executor, work)
 
     async def _finish(
-        self,
-        header: RoundHeader,
-        prepared: PreparedRound,
-        decisions: Decisions,
-        started_s: float,
-        prepared_s: float,
-        schedule_s: float,
+        self, header: RoundHeader, prepared: PreparedRound, decided: _Decided, started_s: float, prepared_s: float
     ) -> float:
         """Sends and records what was decided; returns the seconds of computing that the round took."""
-        leading, state = self._leading, self._world.state
+        leading, state, decisions = self._leading, self._world.state, decided.decisions
         self._remember_tokens(prepared, decisions)
         commands = commands_of(prepared, decisions, state, leading.new_id)
         if len(leading.reasons) > REASONS_MAX:
@@ -228,7 +222,7 @@ class PoolLoop:
         await leading.publisher.leases(header.round_id, commands.leases)
         await leading.publisher.preemptions(commands.preemptions)
         sent_s = time.monotonic()
-        timings = {"prepare": prepared_s, "schedule": schedule_s, "send": sent_s - decided_s}
+        timings = {"prepare": prepared_s, "schedule": decided.seconds, "send": sent_s - decided_s}
         header = header.with_timings({name: int(seconds * 1_000_000) for name, seconds in timings.items()})
         waiting = None if self._backlog is None else self._backlog.waiting + len(decisions.scheduled)
         shares = self._shares if prepared.cheap else queue_shares(prepared.round, decisions)
@@ -240,7 +234,7 @@ class PoolLoop:
         recorded_s = time.monotonic()
         await leading.publisher.round(record)
         self._shares = shares
-        self._count_round(header.kind, commands, schedule_s, sent_s - decided_s)
+        self._count_round(header.kind, commands, decided.seconds, sent_s - decided_s)
         return decided_s - started_s + recorded_s - sent_s
 
     def _header(self, kind: str) -> RoundHeader:

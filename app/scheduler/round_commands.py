@@ -23,7 +23,7 @@ from app.domain.rounds import Displaced
 from app.domain.rows import FLAG_PREEMPTIBLE
 from app.scheduler.interning import NONE
 from app.scheduler.job_columns import QUEUED, RUNNING, JobColumns
-from app.scheduler.preemption_text import REASONS, message_of
+from app.scheduler.preemptions import REASONS, preemption_of
 from app.scheduler.round_columns import TENANTS
 from app.scheduler.round_input import PreparedRound
 from app.scheduler.state import State
@@ -92,17 +92,9 @@ def commands_of(prepared: PreparedRound, decisions: Decisions, state: State, new
     direct = _direct(victims, named, state.jobs)
     preemptions: dict[int, list[Preemption]] = {}
     for victim in direct:
-        job_id = state.jobs.job_id(victim.slot)
-        preemptions.setdefault(partition_of_job(job_id), []).append(
-            Preemption(
-                job_id=job_id,
-                run_id=victim.run_id,
-                attempt=int(state.jobs.attempt[victim.slot]),
-                reason=victim.reason,
-                by_job=_by_job(prepared, victim),
-                message=message_of(victim.reason, _by_job(prepared, victim), _queue_of(prepared, victim.by)),
-            )
-        )
+        by_job, by_queue = _by_job(prepared, victim), _queue_of(prepared, victim.by)
+        preemption = preemption_of(state.jobs, victim.slot, victim.reason, by_job, by_queue)
+        preemptions.setdefault(partition_of_job(preemption.job_id), []).append(preemption)
     return RoundCommands(
         leases=leases,
         preemptions=preemptions,

@@ -115,20 +115,21 @@ class PoolInput:
             base = self._base(moment)
             offered, parked = self._offered(base, moment, waiting)
             if not self._add_names(jobs.shape[offered]):
-                return self._build(base, moment, offered, parked, cheap=False)
+                return self._build(base, moment, offered, parked, self._free(base), cheap=False)
 
     def prepare_cheap(self, moment: Moment, choose: Choose) -> PreparedRound | None:
         """A round that offers only the jobs chosen and does not balance; None when it offers nothing, or when only a
         full round can tell. choose: room that is free and needs of shapes, as of now, to slots in ascending order."""
         jobs = self._world.state.jobs
         base = self._base(moment)
-        chosen = choose(self._free(base, base.left), base.needs, base.known.resources.names)
+        free = self._free(base)
+        chosen = choose(free, base.needs, base.known.resources.names)
         if not len(chosen):
             return None
         offered, parked = self._offered(base, moment, chosen)
         if not len(offered) or self._add_names(jobs.shape[offered]):
             return None
-        return self._build(base, moment, offered, parked, cheap=True)
+        return self._build(base, moment, offered, parked, free, cheap=True)
 
     def offers(self) -> Bool:
         """bool by number of a shape: known, and may be offered here."""
@@ -160,7 +161,7 @@ class PoolInput:
             needs=self._world.shapes.needs(known.resources),
             clusters=cluster_columns(known, self._rules, placements, ()),
         )
-        round_ = self._build(base, moment, slots, {}, cheap=False).round
+        round_ = self._build(base, moment, slots, {}, self._free(base), cheap=False).round
         return replace(round_, config=replace(round_.config, submit_check=True))
 
     def nodes(self) -> PoolNodes:
@@ -206,19 +207,18 @@ class PoolInput:
             clusters=cluster_columns(known, self._rules, placements, moment.idle),
         )
 
-    def _free(self, base: _Base, left: Int64) -> Free:
-        """What is free for new jobs, by number of a node in the job columns; nothing where they may not go. left: by
-        node."""
+    def _free(self, base: _Base) -> Free:
+        """What is free for new jobs, by number of a node in the job columns; nothing where they may not go."""
         jobs = self._world.state.jobs
         closed = np.array([each.cordoned or each.unacknowledged >= each.unacknowledged_limit for each in base.clusters])
-        room = np.maximum(left, 0)
+        room = np.maximum(base.left, 0)
         room[base.nodes.unschedulable | (closed[base.nodes.cluster] if len(closed) else False)] = 0
-        free: Free = np.zeros((len(jobs.nodes), left.shape[1]), np.int64)
+        free: Free = np.zeros((len(jobs.nodes), base.left.shape[1]), np.int64)
         free[base.known.numbers] = room
         return free
 
     def _build(
-        self, base: _Base, moment: Moment, offered: Slots, parked: Mapping[str, int], *, cheap: bool
+        self, base: _Base, moment: Moment, offered: Slots, parked: Mapping[str, int], free: Free, *, cheap: bool
     ) -> PreparedRound:
         state, known, standing = self._world.state, base.known, base.standing
         jobs, rules = state.jobs, self._rules
@@ -262,7 +262,7 @@ class PoolInput:
             parked=parked,
             unreadable_nodes=known.unreadable,
             cheap=cheap,
-            free=self._free(base, base.left),
+            free=free,
             overdrawn=bool((base.left < 0).any()),
         )
 

@@ -111,7 +111,7 @@ class SubmitChecks:
             return None
         jobs = self._world.state.jobs
         if self._watch.everything:
-            self._watch.take()
+            self._watch.forget()
             count = jobs.count
             slots = np.flatnonzero(jobs.live[:count])
         else:
@@ -184,7 +184,7 @@ class SubmitChecks:
     def _reopen(self, key: Key) -> None:
         slots = self._slots_of(key)
         if slots:
-            self._open.setdefault(key, Question(key, slots[:1] if key[0] == "pair" else slots))
+            self._open.setdefault(key, _question(key, slots))
 
     def _valid(self, key: Key) -> Question | None:
         """The question as it stands now; None when nobody asks it any more or a shape is not known yet."""
@@ -194,7 +194,7 @@ class SubmitChecks:
             if not slots:
                 del self._open[key]
                 return None
-            question = self._open[key] = Question(key, slots[:1] if key[0] == "pair" else slots)
+            question = self._open[key] = _question(key, slots)
         known, queues = self._world.shapes.known(), self._world.state.queues
         clear = all(
             known[jobs.shape[slot]] and jobs.queues.name_of(int(jobs.queue[slot])) in queues for slot in question.slots
@@ -292,6 +292,11 @@ def all_heard(clusters: Clusters, instances: Iterable[str], now_s: float) -> boo
 def _sentence(decisions: Decisions, row: int, pool: str, round_: Round, job: int) -> str:
     gang = int(round_.jobs.gang[job])
     return sentence_of(decisions, row, pool, round_.gangs[gang].cardinality if gang >= 0 else 1)
+
+
+def _question(key: Key, slots: tuple[int, ...]) -> Question:
+    """One job stands for all of its queue and shape, a gang for itself."""
+    return Question(key, slots[:1] if key[0] == "pair" else slots)
 
 
 def _questions(slots: Slots, jobs: JobColumns) -> Iterable[Question]:

@@ -1,7 +1,8 @@
-"""Why a run is preempted, in the words of the log and of people."""
+"""A preemption as it is sent, and why, in the words of the log and of people."""
 
-from app.domain.commands import PreemptReason
+from app.domain.commands import Preemption, PreemptReason
 from app.domain.ids import format_id
+from app.scheduler.job_columns import JobColumns
 from app.scheduling.decisions import PreemptionReason
 
 REASONS = {
@@ -10,6 +11,20 @@ REASONS = {
     PreemptionReason.GANG: PreemptReason.GANG,
     PreemptionReason.OVERCOMMITTED: PreemptReason.OVERCOMMITTED,
 }
+
+
+def preemption_of(
+    jobs: JobColumns, slot: int, reason: PreemptReason, by_job: bytes | None, by_queue: str
+) -> Preemption:
+    """Of the current run of the job in this slot. `by_job`: who takes its room, of queue `by_queue`; None = nobody."""
+    return Preemption(
+        job_id=jobs.job_id(slot),
+        run_id=bytes(jobs.run_id[slot]),
+        attempt=int(jobs.attempt[slot]),
+        reason=reason,
+        by_job=by_job,
+        message=message_of(reason, by_job, by_queue),
+    )
 
 
 def message_of(reason: PreemptReason, by_job: bytes | None, by_queue: str) -> str:
