@@ -169,13 +169,25 @@ class BeginInstance(Struct, frozen=True, kw_only=True):
     instance: bytes
 
 
+class PreemptReason(StrEnum):
+    """Why a run is preempted, as the rounds say it: for the fair share of others, for a higher priority, as a member
+    of a gang of which another is, because its node holds more than it has."""
+
+    FAIR_SHARE = "FAIR_SHARE"
+    URGENCY = "URGENCY"
+    GANG = "GANG"
+    OVERCOMMITTED = "OVERCOMMITTED"
+
+
 class RunPosition(Struct, frozen=True, kw_only=True):
-    """A run and the position of its LEASED event."""
+    """A run and the position of its LEASED event. reason: why it is preempted, where it is displaced; None = not said,
+    as in records that are older than the field."""
 
     run_id: bytes
     partition: int
     offset: int
     ordinal: int
+    reason: PreemptReason | None = None
 
 
 class Lease(Struct, frozen=True, kw_only=True):
@@ -198,16 +210,6 @@ class LeaseJobs(Struct, frozen=True, kw_only=True):
     epoch: int
     round_id: bytes
     leases: tuple[Lease, ...]
-
-
-class PreemptReason(StrEnum):
-    """Why a run is preempted, as the rounds say it: for the fair share of others, for a higher priority, as a member
-    of a gang of which another is, because its node holds more than it has."""
-
-    FAIR_SHARE = "FAIR_SHARE"
-    URGENCY = "URGENCY"
-    GANG = "GANG"
-    OVERCOMMITTED = "OVERCOMMITTED"
 
 
 class Preemption(Struct, frozen=True, kw_only=True):
