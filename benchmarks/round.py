@@ -1,10 +1,11 @@
 """How long one round takes: `python -m benchmarks.round [--small] [GROUP ...]`, or `make bench-round`.
 
 Groups of rows: the scenarios of reference scheduling.md 3.1 with every feature in use, its scaling rows, the threats of
-section 7 (each beside the plain case of its size), and Armada's sizes of 8.1 beside what its Go needs there. Without
-names all groups run, each in a process of its own; `--small` divides the sizes by 20. Seconds are process CPU seconds
-of the one thread that decides (wall seconds where nobody else uses the core), without making the `Round`; median of the
-runs. Rows with `warm` are decided by a memory that has decided the round before. The last line is one JSON object
+section 7 (each beside the plain case of its size), Armada's sizes of 8.1 beside what its Go needs there, and `probe`,
+benchmarks.scheduler_probe: what a real scheduler leases while a million jobs wait (some 8 minutes). Without names all
+groups run, each in a process of its own; `--small` divides the sizes by 20. Seconds are process CPU seconds of the one
+thread that decides (wall seconds where nobody else uses the core), without making the `Round`; median of the runs.
+Rows with `warm` are decided by a memory that has decided the round before. The last line is one JSON object
 (DESIGN.md 12).
 """
 
@@ -16,9 +17,10 @@ import platform
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter, process_time
+from typing import Any
 
 import numba
 import numpy as np
@@ -42,6 +44,9 @@ FULL_BUDGETS = {
 MOST_TIMES_PLAIN = 10.0
 FIXED_COST_US = 70.0
 LEAST_TIMES_GO = {"many": 30.0, "steady": 100.0}
+PROBE = "probe"
+"""the group that is a benchmark of its own, with budgets of its own"""
+PROBE_SMALL = ("--jobs", "50000", "--samples", "200", "--runs", "1")
 
 
 class Bench:
@@ -155,7 +160,22 @@ def run_group(name: str, scale: int) -> Figures:
 
 def _in_own_process(name: str, options: list[str]) -> Figures:
     """Runs a group in a process of its own, whose lines are shown."""
-    command = [sys.executable, "-m", "benchmarks.round", "--in-process", *options, name]
+    figures: Figures = json.loads(_last_line(name, ["benchmarks.round", "--in-process", *options, name]))
+    return figures
+
+
+def _probe(options: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Runs the probe in a process of its own. Its conditions, figures and budgets, the latter two with its name before
+    theirs."""
+    outcome = json.loads(_last_line(PROBE, ["benchmarks.scheduler_probe", *options]))
+    named = {part: {f"{PROBE}_{name}": each for name, each in outcome[part].items()} for part in ("figures", "budgets")}
+    return {**named, "conditions": outcome["conditions"]}
+
+
+def _last_line(name: str, arguments: Sequence[str]) -> str:
+    """Runs a module (`arguments`: its name and what it is given) and shows its lines but for the last, which is
+    returned."""
+    command = [sys.executable, "-m", *arguments]
     last = ""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -165,8 +185,7 @@ def _in_own_process(name: str, options: list[str]) -> Figures:
             last = line
     if process.returncode:
         sys.exit(f"{name} failed with {process.returncode}: {last}")
-    figures: Figures = json.loads(last)
-    return figures
+    return last
 
 
 def main() -> None:
@@ -176,7 +195,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--in-process", action="store_true", help="one group, printing its figures alone")
-    parser.add_argument("groups", nargs="*", choices=[*GROUPS, []], default=[])
+    parser.add_argument("groups", nargs="*", choices=[*GROUPS, PROBE, []], default=[])
     options = parser.parse_args()
     scale = SHRINK if options.small else 1
     if options.in_process:
@@ -184,9 +203,14 @@ def main() -> None:
         return
     figures: Figures = {}
     load = os.getloadavg()[0]
-    for name in options.groups or GROUPS:
-        figures |= _in_own_process(name, ["--small"] if options.small else [])
-    conditions = {
+    probe: dict[str, dict[str, Any]] = {}
+    for name in options.groups or (*GROUPS, PROBE):
+        if name == PROBE:
+            probe = _probe(PROBE_SMALL if options.small else ())
+            figures |= probe["figures"]
+        else:
+            figures |= _in_own_process(name, ["--small"] if options.small else [])
+    conditions: dict[str, Any] = {
         "cores": os.cpu_count(),
         "load_before": load,
         "load_after": os.getloadavg()[0],
@@ -195,7 +219,9 @@ def main() -> None:
         "numba": numba.__version__,
         "sizes": f"standard / {scale}",
     }
-    budgets = budgets_of(figures) if scale == 1 else {}
+    if probe:
+        conditions[PROBE] = probe["conditions"]
+    budgets = {**budgets_of(figures), **probe.get("budgets", {})} if scale == 1 else {}
     print(json.dumps({"benchmark": "round", "conditions": conditions, "figures": figures, "budgets": budgets}))
 
 

@@ -203,6 +203,7 @@ def measure(directory: Path, jobs: int, samples: int, rate: float) -> dict[str, 
             "full_rounds": sum(each.kind == "full" for each in rounds),
             "cheap_rounds": sum(each.kind == "cheap" for each in rounds),
             "scheduler_cores": used,
+            "scheduler_memory_mb": scheduler.memory_mb(),
         }
     finally:
         if scheduler is not None:
@@ -230,7 +231,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1_000_000, help="queued jobs, a multiple of 1,000")
     parser.add_argument("--samples", type=int, default=2_000)
-    parser.add_argument("--rate", type=float, default=20.0, help="probes a second")
+    parser.add_argument("--rate", type=float, default=40.0, help="probes a second")
     parser.add_argument("--runs", type=int, default=3)
     wanted = parser.parse_args(given)
     figures = median_figures([measured_once(wanted.jobs, wanted.samples, wanted.rate) for _ in range(wanted.runs)])

@@ -3,8 +3,9 @@
 Input: the last full round with its decisions; jobs that changed since; room that came free. Output: the jobs that a
 cheap round offers. What could not be placed for want of a fitting node still cannot while no node has more room than
 it had after the last round, for other jobs have only taken some; so such jobs are offered again only as far as the
-room that came free could take jobs of their shape. Limits that pass with time keep nobody back here: their jobs are
-offered from the head of their queues. Waiting for preemption is left to full rounds.
+room that came free could take jobs of their shape. Limits that pass with time keep nobody back here, nor does
+look-back, for no cheap round looks at the jobs in front: such jobs are offered from the head of their queues, once
+where they find no node. Waiting for preemption is left to full rounds.
 """
 
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.scheduler.interning import NONE
+from app.scheduler.interning import NONE, Int32
 from app.scheduler.job_columns import QUEUED, JobColumns
 from app.scheduler.room import Slots
 from app.scheduler.round_input import Free, PreparedRound
@@ -35,6 +36,8 @@ OPEN = (
     Reason.OUTRANKED,
 )
 """What may be otherwise in the next round though no room came free."""
+OPEN_AT_FIRST = (*OPEN, Reason.LOOKBACK)
+"""What a full round leaves untried."""
 
 
 @dataclass(slots=True)
@@ -43,9 +46,9 @@ class Backlog:
 
     `slots`: of the jobs that it left waiting, queue by queue in order. `queue_at`, `queue_end`: where each queue has
     its first open place and its end in it. `open`: by place, whether to offer it though no room came free. `groups`:
-    (queue, shape) -> places of jobs without a gang, in order. `gangs`: slots of members of gangs that wait, in order.
-    `listed`: by slot, whether it stands in `slots` and has not changed since. `blocked`: numbers of shapes that no node
-    takes. `late`: the same for jobs that came after it.
+    (queue, shape) -> places of jobs without a gang, in order. `gangs`: slots of members of gangs that wait.
+    `place`: by slot, where it stands in `slots`, or NONE when it does not or has changed since. `blocked`: numbers of
+    shapes that no node takes. `late`: slots of jobs that came after it, by group.
     `again`: jobs that came and were not offered, or only limits kept back. `free`: after the last round of any kind.
     `waiting`: jobs in all. `cut`: more might have fitted than the last round offered.
     """
@@ -56,7 +59,7 @@ class Backlog:
     open: Bool
     groups: dict[tuple[int, int], Int64]
     gangs: Slots
-    listed: Bool
+    place: Int32
     blocked: set[int]
     free: Free
     columns: tuple[str, ...]
@@ -89,17 +92,21 @@ class Backlog:
         # Where not all could be offered that might fit, the room still counts as new.
         self.free = np.minimum(free, self.free) if self.cut and len(free) == len(self.free) else free
         table, gang = decisions.unschedulable, prepared.round.jobs.gang
-        self.blocked.update(_blocked_shapes(prepared, decisions))
+        self.blocked.update(prepared.shape_numbers[shape] for shape in _blocked_shapes(prepared, decisions))
         again = np.isin(table.reason, np.array(OPEN, np.uint8))
         self.again.extend(prepared.slots[table.job[again]].tolist())
-        slots = prepared.slots[table.job[~again & (gang[table.job] < 0)]]
-        self._put_late(slots[~self._is_listed(slots)], jobs)
+        refused, of_gangs = prepared.slots[table.job[~again]], gang[table.job[~again]] >= 0
+        places = self._places(refused)
+        self.open[places[places != NONE]] = False
+        self._put_late(refused[~of_gangs & (places == NONE)], jobs)
+        members = refused[of_gangs & ~np.isin(refused, self.gangs)]
+        self.gangs = np.concatenate((self.gangs, members))[:GANG_MEMBERS_MAX]
 
-    def _is_listed(self, slots: Slots) -> Bool:
-        """bool: it is in `slots` since the full round."""
-        within = slots < len(self.listed)
-        mask: Bool = within & self.listed[np.where(within, slots, 0)]
-        return mask
+    def _places(self, slots: Slots) -> Int32:
+        """Where these stand in `slots` since the full round, NONE where they do not."""
+        within = slots < len(self.place)
+        places: Int32 = np.where(within, self.place[np.where(within, slots, 0)], np.int32(NONE))
+        return places
 
     def _put_late(self, slots: Slots, jobs: JobColumns) -> None:
         columns = (slots.tolist(), jobs.queue[slots].tolist(), jobs.shape[slots].tolist())
@@ -125,7 +132,7 @@ class Backlog:
 
     def _news(self, changed: Slots, jobs: JobColumns) -> Slots:
         """Jobs that came since the last round, and those that may go at once though they did not."""
-        self.listed[changed[changed < len(self.listed)]] = False
+        self.place[changed[changed < len(self.place)]] = NONE
         waits = changed[_waiting(changed, jobs)]
         known = np.zeros(len(jobs.shapes) + 1, np.bool_)
         known[list(self.blocked)] = True
@@ -141,11 +148,14 @@ class Backlog:
         parts = [np.zeros(0, np.intp)]
         each = max(OFFERED_MAX // max(len(self.queue_at), 1), 1)
         for queue, (at, end) in enumerate(zip(self.queue_at.tolist(), self.queue_end.tolist(), strict=True)):
-            head = slice(at, min(end, at + SCANNED_MAX * each))
+            if at == end:
+                continue
+            first = at + int(self.open[at:end].argmax())
+            head = slice(first, min(end, first + SCANNED_MAX * each))
             self.open[head] &= _waiting(self.slots[head], jobs)
             found = np.flatnonzero(self.open[head])
-            self.queue_at[queue] = at + int(found[0]) if len(found) else head.stop
-            parts.append(self.slots[at + found[:each]])
+            self.queue_at[queue] = first + int(found[0]) if len(found) else head.stop
+            parts.append(self.slots[first + found[:each]])
         return np.concatenate(parts)
 
     def _unblocked(self, allowance: dict[int, int], jobs: JobColumns) -> list[Slots]:
@@ -157,7 +167,7 @@ class Backlog:
         parts: list[Slots] = []
         for key, places in chosen:
             head = self.slots[places[: SCANNED_MAX * most]]
-            waits = np.flatnonzero(_waiting(head, jobs) & self._is_listed(head))
+            waits = np.flatnonzero(_waiting(head, jobs) & (self._places(head) != NONE))
             self.groups[key] = places[int(waits[0]) if len(waits) else SCANNED_MAX * most :]
             parts.append(self.slots[places[waits[: min(allowance[key[1]], most)]]])
         for key, known in late:
@@ -189,9 +199,12 @@ def backlog_of(prepared: PreparedRound, decisions: Decisions) -> Backlog:
         job = int(ordered[places[0]])
         shape = prepared.shape_numbers[int(round_.jobs.shape[job])]
         groups[int(round_.jobs.queue[job]), shape] = places
-    is_open = np.isin(reason[ordered], np.array(OPEN, np.uint8))
-    listed = np.zeros(int(prepared.slots.max(initial=0)) + 1, np.bool_)
-    listed[prepared.slots[ordered]] = True
+    blocked = np.zeros(len(round_.shapes), np.bool_)
+    blocked[_blocked_shapes(prepared, decisions)] = True
+    hopeless = blocked[round_.jobs.shape[ordered]] & (round_.jobs.gang[ordered] < 0)
+    is_open = np.isin(reason[ordered], np.array(OPEN_AT_FIRST, np.uint8)) & ~hopeless
+    place = np.full(int(prepared.slots.max(initial=0)) + 1, NONE, np.int32)
+    place[prepared.slots[ordered]] = np.arange(len(ordered), dtype=np.int32)
     gangs = np.flatnonzero((round_.jobs.gang[ordered] >= 0) & ~is_open)[:GANG_MEMBERS_MAX]
     ends = np.cumsum(np.bincount(queue, minlength=len(round_.queues))).astype(np.int64)
     return Backlog(
@@ -201,8 +214,8 @@ def backlog_of(prepared: PreparedRound, decisions: Decisions) -> Backlog:
         open=is_open,
         groups=groups,
         gangs=prepared.slots[ordered[gangs]],
-        listed=listed,
-        blocked=set(_blocked_shapes(prepared, decisions)),
+        place=place,
+        blocked={prepared.shape_numbers[shape] for shape in np.flatnonzero(blocked).tolist()},
         free=free_after(prepared, decisions),
         columns=round_.resources.names,
         waiting=len(ordered),
@@ -219,7 +232,7 @@ def free_after(prepared: PreparedRound, decisions: Decisions) -> Free:
 
 
 def _blocked_shapes(prepared: PreparedRound, decisions: Decisions) -> list[int]:
-    """Numbers of shapes of which a job without a gang and without nodes to avoid found no node."""
+    """Shapes of the round of which a job without a gang and without nodes to avoid found no node."""
     table, jobs = decisions.unschedulable, prepared.round.jobs
     unfit = table.job[table.reason == Reason.NO_NODE_FITS]
     unfit = unfit[jobs.gang[unfit] < 0]
@@ -227,7 +240,7 @@ def _blocked_shapes(prepared: PreparedRound, decisions: Decisions) -> list[int]:
     avoids[jobs.avoid_job] = True
     found = np.zeros(len(prepared.round.shapes), np.bool_)
     found[jobs.shape[unfit[~avoids[unfit]]]] = True
-    return [prepared.shape_numbers[shape] for shape in np.flatnonzero(found).tolist()]
+    return np.flatnonzero(found).tolist()
 
 
 def _waiting(slots: Slots, jobs: JobColumns) -> Bool:

@@ -1,6 +1,7 @@
 """Cheap rounds: they offer what came and what may go, and decide as a full round without balancing would."""
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from app.scheduler.job_columns import Watch
 from app.scheduler.round_input import PreparedRound
 from app.scheduling.round import Limiter
 from app.scheduling.schedule import schedule
-from app.settings.scheduler import SchedulerSettings
+from app.settings.scheduler import PoolSettings, SchedulerSettings
 from tests.unit.scheduler.partition import CHIEF, INSTANCE, begin, leases, queues, report
 from tests.unit.scheduler.world import SmallWorld, node, shape
 
@@ -22,8 +23,9 @@ SMALL, BIG, HUGE = shape(1000), shape(3000), shape(64_000)
 class Rounds:
     """A world with rounds of both kinds; leases are decided at once."""
 
-    def __init__(self) -> None:
-        self.world = SmallWorld(settings=SchedulerSettings())
+    def __init__(self, **pool: Any) -> None:
+        """`pool`: settings of the pool."""
+        self.world = SmallWorld(settings=SchedulerSettings(pools={"default": PoolSettings(**pool)}))
         self.world.step(0, queues("a", "b"), begin(1), BeginInstance(cluster="c0", instance=INSTANCE))
         for each in (SMALL, BIG, HUGE):
             self.world.add_shape(each)
@@ -115,6 +117,34 @@ def test_jobs_that_only_a_limiter_kept_back_are_offered_again(rounds: Rounds) ->
     assert rounds.full(Limiter(tokens=5, burst=5)) == set(ids[:5])
     assert rounds.cheap() == set(ids[5:])
     assert rounds.cheap() == set()
+
+
+def test_a_job_that_a_full_round_met_behind_its_look_back_is_offered_once_by_the_next_cheap_one() -> None:
+    rounds = Rounds(lookback=100)
+    world = rounds.world
+    world.nodes("c0", node("n0", cpu="4"))
+    world.submit(0, "a", 500, shape=HUGE)
+    probes = world.submit(0, "a", 5, shape=SMALL)
+    gang = world.submit(0, "a", 2, shape=BIG, gang=("g", 2))
+    assert rounds.full() == set(), "they stand behind 500 others"
+    assert rounds.cheap() == set(probes[:4])
+    assert rounds.offered == [7], "those of the shape that fits nowhere are not even looked at"
+    assert rounds.cheap() == set()
+    assert rounds.offered == [7, 0]
+    for job in probes[:4]:
+        rounds.finish(job)
+    world.nodes("c0", node("n0", cpu="4"), node("n1", cpu="4"))
+    assert rounds.cheap() == {probes[4], *gang}
+
+
+def test_jobs_that_limits_kept_back_and_that_find_no_node_then_are_offered_once(rounds: Rounds) -> None:
+    world = rounds.world
+    world.nodes("c0", node("n0", cpu="10"))
+    ids = world.submit(0, "a", 30, shape=SMALL)
+    assert rounds.full(Limiter(tokens=5, burst=5)) == set(ids[:5])
+    assert rounds.cheap() == set(ids[5:10])
+    assert rounds.cheap() == set()
+    assert rounds.offered == [25, 0]
 
 
 def test_a_gang_is_offered_when_its_last_member_comes(rounds: Rounds) -> None:
