@@ -19,12 +19,11 @@ from app.executor.applier import Applier
 from app.executor.exits import ExecutorExit, ExitCode
 from app.executor.fake_cluster.cluster import FakeCluster
 from app.executor.fake_cluster.journal import JournalError
-from app.executor.kube.cluster import KubernetesCluster
 from app.executor.kubernetes import Cluster, ClusterAccessError, ClusterUnavailableError
 from app.executor.lanes import Lanes, Sender
 from app.executor.lock import Lock
 from app.executor.metrics import Metrics
-from app.executor.options import ExecutorOptions
+from app.executor.options import ExecutorOptions, KubernetesOptions
 from app.executor.session import Session
 from app.executor.sync_client import AddressError, SyncClient
 from app.health import HealthServer
@@ -185,14 +184,22 @@ async def run(options: ExecutorOptions) -> None:
             await health.stop()
 
 
+def _real_cluster(options: KubernetesOptions, cluster: str) -> Cluster:
+    # The package kubernetes takes a second to import, and executors of fake clusters have no use for it.
+    from app.executor.kube.access import KubeAccess
+    from app.executor.kube.cluster import KubernetesCluster
+
+    return KubernetesCluster(
+        KubeAccess(kubeconfig=options.kubeconfig, context=options.context),
+        cluster=cluster,
+        lease_namespace=options.lease_namespace,
+        rng=random.Random(secrets.randbits(64)),
+    )
+
+
 def _cluster_of(options: ExecutorOptions) -> Cluster:
     if options.kubernetes is not None:
-        return KubernetesCluster(
-            options.kubernetes.access,
-            cluster=options.cluster,
-            lease_namespace=options.kubernetes.lease_namespace,
-            rng=random.Random(secrets.randbits(64)),
-        )
+        return _real_cluster(options.kubernetes, options.cluster)
     if options.fake is None:
         where = f"clusters.{options.cluster}"
         raise ExecutorExit(ExitCode.CONFIGURATION, f"cluster {options.cluster}: set {where}.kubernetes or {where}.fake")

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from app.executor.exits import ExecutorExit, ExitCode
 from app.executor.fake_cluster.spec import FakeClusterError, FakeClusterSpec, NodeGroup
-from app.executor.kube.access import KubeAccess
 from app.executor.kubernetes import Taint
 from app.executor.lanes import LaneTimings
 from app.executor.loop import run as run_executor
@@ -107,7 +106,8 @@ def _read_token(path: Path) -> str:
 
 def _kubernetes_options(kubernetes: KubernetesSettings) -> KubernetesOptions:
     return KubernetesOptions(
-        access=KubeAccess(kubeconfig=kubernetes.kubeconfig, context=kubernetes.context),
+        kubeconfig=kubernetes.kubeconfig,
+        context=kubernetes.context,
         lease_namespace=kubernetes.lease_namespace,
     )
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from app.executor.fake_cluster.faults import FakeFaults
 from app.executor.fake_cluster.spec import FakeClusterSpec
-from app.executor.kube.access import KubeAccess
 from app.executor.lanes import LaneTimings
 from app.executor.lock import LockTimings
 from app.executor.manifest import ManifestRules
@@ -25,9 +24,11 @@ class FakeClusterOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KubernetesOptions:
-    """A real cluster. lease_namespace: where the Lease stands that says which executor acts."""
+    """A real cluster. kubeconfig None: the service account of our own pod. context None: the file's current one.
+    lease_namespace: where the Lease stands that says which executor acts."""
 
-    access: KubeAccess = field(default_factory=KubeAccess)
+    kubeconfig: Path | None = None
+    context: str | None = None
     lease_namespace: str = "default"
 
 
