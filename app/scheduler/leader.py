@@ -96,7 +96,6 @@ class Leader:
             new_id=RunIds(),
             executor=executor,
             is_compiled=lambda: not compiling.running,
-            reasons={},
             inconsistent=lambda members, now_s: None,
         )
         leader = cls(options, feed, epoch, leading, compiling)
@@ -165,7 +164,7 @@ class Leader:
         while True:
             await self._stepped.wait()
             self._stepped.clear()
-            due = due_preemptions(self._feed.world.state, leading.assumptions, leading.reasons)
+            due = due_preemptions(self._feed.world.state, leading.assumptions)
             if due:
                 self._check_leading()
                 await leading.publisher.preemptions(due)

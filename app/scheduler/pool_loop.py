@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.domain.commands import PreemptReason
 from app.domain.rounds import QueueShare
 from app.scheduler.assumptions import Assumptions
 from app.scheduler.backlog import Backlog, backlog_of
@@ -39,7 +38,6 @@ ALTERNATE_ABOVE_S = 0.1
 """a pool whose full rounds take longer has cheap ones between them"""
 UNCOMPILED_MAX = 5_000
 """jobs that a round offers before the compiler is done"""
-REASONS_MAX = 200_000
 
 
 class Restrictions(NamedTuple):
@@ -51,8 +49,8 @@ class Restrictions(NamedTuple):
 
 class Leading(NamedTuple):
     """What the rounds of one epoch share. new_id: ULIDs; executor: where rounds are decided; is_compiled: whether the
-    compiler is done; reasons: why runs are displaced, by run id; inconsistent: takes members (id, attempt, reason) of
-    gangs that contradict themselves, and when."""
+    compiler is done; inconsistent: takes members (id, attempt, reason) of gangs that contradict themselves, and
+    when."""
 
     epoch: int
     assumptions: Assumptions
@@ -61,7 +59,6 @@ class Leading(NamedTuple):
     new_id: Callable[[], bytes]
     executor: Executor
     is_compiled: Callable[[], bool]
-    reasons: dict[bytes, PreemptReason]
     inconsistent: Callable[[list[tuple[bytes, int, str]], float], None]
 
 
@@ -214,9 +211,6 @@ class PoolLoop:
         leading, state, decisions = self._leading, self._world.state, decided.decisions
         self._remember_tokens(prepared, decisions)
         commands = commands_of(prepared, decisions, state, leading.new_id)
-        if len(leading.reasons) > REASONS_MAX:
-            leading.reasons.clear()
-        leading.reasons.update(commands.reasons)
         decided_s = time.monotonic()
         leading.inconsistent(inconsistent_gangs(prepared, decisions), decided_s)
         await leading.publisher.leases(header.round_id, commands.leases)

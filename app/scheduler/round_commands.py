@@ -48,12 +48,11 @@ class PlacedLease(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundCommands:
     """By partition: `leases` in the order of decision, gangs together; `preemptions` that wait for no lease.
-    `preempted`: all runs that the round wants to end, for its record. `reasons`: run id -> why, of displaced runs."""
+    `preempted`: all runs that the round wants to end, for its record."""
 
     leases: dict[int, list[PlacedLease]] = field(default_factory=dict)
     preemptions: dict[int, list[Preemption]] = field(default_factory=dict)
     preempted: tuple[Displaced, ...] = ()
-    reasons: Mapping[bytes, PreemptReason] = field(default_factory=dict)
 
 
 class _Victim(NamedTuple):
@@ -99,7 +98,6 @@ def commands_of(prepared: PreparedRound, decisions: Decisions, state: State, new
         leases=leases,
         preemptions=preemptions,
         preempted=tuple(_record(prepared, victim, state.jobs) for victim in _ended(victims, direct, named, state.jobs)),
-        reasons={victim.run_id: victim.reason for victim in victims},
     )
 
 
@@ -129,6 +127,7 @@ def _victims(prepared: PreparedRound, decisions: Decisions, state: State) -> lis
                     partition=partition_of_job(job_id),
                     offset=stopping.row.leased_offset,
                     ordinal=stopping.row.leased_ordinal,
+                    reason=why,
                 )
                 found.append(_Victim(job=job, node=node, slot=NONE, run_id=run_id, reason=why, by=by, position=at))
             continue
@@ -139,6 +138,7 @@ def _victims(prepared: PreparedRound, decisions: Decisions, state: State) -> lis
                 partition=partition_of_job(job_id),
                 offset=int(jobs.leased_offset[slot]),
                 ordinal=int(jobs.leased_ordinal[slot]),
+                reason=why,
             )
         found.append(_Victim(job=job, node=node, slot=slot, run_id=run_id, reason=why, by=by, position=position))
     return found

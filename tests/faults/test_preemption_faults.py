@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.commands import CancelJobs, LeaseJobs, PreemptRuns, ReportState
+from app.domain.commands import CancelJobs, LeaseJobs, PreemptReason, PreemptRuns, ReportState
 from app.domain.events import LeaseData
 from app.pods.shape import Shape
 from tests.integration.scheduler.stage import Process, Stage, eventually, nodes
@@ -52,6 +52,11 @@ class Scene:
         commands = [command for _, _, command in self.log.commands() if isinstance(command, PreemptRuns)]
         return {each.run_id for command in commands for each in command.preemptions}
 
+    def told(self) -> set[tuple[bytes, bytes, PreemptReason, bytes | None]]:
+        """Job, run, reason and preempting job of PreemptRuns commands."""
+        commands = [command for _, _, command in self.log.commands() if isinstance(command, PreemptRuns)]
+        return {(each.job_id, each.run_id, each.reason, each.by_job) for one in commands for each in one.preemptions}
+
     def stopped(self) -> set[bytes]:
         """Runs that were told to stop."""
         return {stop.run_id for _, record in self.log.events() for stop in record.stops}
@@ -71,21 +76,31 @@ def stopping(scheduler: Process) -> float:
     return scheduler.figure('argosy_scheduler_jobs{state="stopping"}')
 
 
-def test_a_leader_killed_between_a_displacing_lease_and_its_preemption_leaves_nothing_hanging(scene: Scene) -> None:
+@pytest.mark.parametrize(
+    ("queue", "reason"),
+    [("a", PreemptReason.URGENCY), ("b", PreemptReason.FAIR_SHARE)],
+    ids=["of their own queue", "of a queue that holds less"],
+)
+def test_a_leader_killed_between_a_displacing_lease_and_its_preemption_leaves_nothing_hanging(
+    scene: Scene, queue: str, reason: PreemptReason
+) -> None:
+    """The next leader says what the first would have said, though the urgent job's class alone would tell otherwise."""
+    scene.log.queue("b")
     first = scene.stage.scheduler("first", fault_stop_before_preempt=True, **CLASSES)
     runs = scene.fill()
-    (high,) = scene.log.submit("a", 1, HIGH)
+    (high,) = scene.log.submit(queue, 1, HIGH)
     eventually(first.stopped)
     lease = scene.lease_of(high)
     assert lease is not None
-    assert {(each.run_id, each.ordinal) for each in lease.displaced} == {
-        (run, each.ordinal) for run, each in runs.items()
+    assert {(each.run_id, each.ordinal, each.reason) for each in lease.displaced} == {
+        (run, each.ordinal, reason) for run, each in runs.items()
     }
     assert scene.preempted() == set(), "it was decided and not sent"
     first.kill()
     second = scene.stage.scheduler("second", **CLASSES)
     eventually(lambda: scene.preempted() == set(runs))
     eventually(lambda: scene.stopped() == set(runs))
+    assert scene.told() == {(each.job_id, run, reason, high) for run, each in runs.items()}
     eventually(lambda: stopping(second) == 2)
     for each in runs.values():
         scene.log.report(each, ReportState.GONE)

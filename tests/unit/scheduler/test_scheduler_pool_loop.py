@@ -87,7 +87,6 @@ class Loop:
             new_id=self.world.new_run,
             executor=executor,
             is_compiled=lambda: self.is_compiled,
-            reasons={},
             inconsistent=lambda members, _: self.inconsistent.extend(members),
         )
         self.pool = PoolLoop("default", pool_rules(settings)["default"], self.world.world, leading)

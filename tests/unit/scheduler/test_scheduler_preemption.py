@@ -1,6 +1,7 @@
 """Preemption in two steps as the leader sees it: who is displaced, who holds, who is preempted when."""
 
 import pytest
+from msgspec.structs import replace
 
 from app.domain.commands import BeginInstance, CancelJobs, Preemption, PreemptReason, PreemptRuns, ReportState
 from app.domain.rows import PositionRow
@@ -75,20 +76,24 @@ def test_a_lease_that_fits_beside_the_runs_names_nobody(world: SmallWorld) -> No
 def test_displaced_runs_hold_their_room_and_are_no_candidates_until_they_are_gone(world: SmallWorld) -> None:
     low = running(world, 2)
     (high,) = world.submit(0, "b", 1, shape=HIGH, preemptible=True)
-    send(world, world.commands(world.prepare()))
+    commands = world.commands(world.prepare())
+    send(world, commands)
     prepared = world.prepare()
     assert prepared.running == 1, "the job that displaces; the displaced only hold room"
     assert prepared.round.nodes.unschedulable.tolist() == [True], "in deficit: nothing new goes there"
     assert world.commands(prepared) == RoundCommands(), "and nothing is repaired"
-    due = due_preemptions(world.state, world.assumptions, {})
+    due = due_preemptions(world.state, world.assumptions)
     assert [(each.job_id, each.by_job, each.reason) for each in due[0]] == [
-        (job, high, PreemptReason.URGENCY) for job in low
-    ]
+        (job, high, PreemptReason.FAIR_SHARE) for job in low
+    ], "its class is more urgent, too; the round said what counted"
+    assert {(each.job_id, each.by, each.reason) for each in commands.preempted} == {
+        (job, high, "FAIR_SHARE") for job in low
+    }
     assert high.hex() not in due[0][0].message
     world.step(0, PreemptRuns(epoch=1, preemptions=tuple(due[0])))
     assert world.state.jobs.slot(low[0]) is None
     assert len(world.state.stopping) == 2
-    assert due_preemptions(world.state, world.assumptions, {}) == {}
+    assert due_preemptions(world.state, world.assumptions) == {}
     assert world.prepare().round.nodes.unschedulable.tolist() == [True], "they are not gone yet"
     for number, job in enumerate(low):
         world.step(0, report(job, run_id(number + 1), ReportState.GONE))
@@ -101,9 +106,9 @@ def test_nothing_is_preempted_twice_while_it_is_on_its_way(world: SmallWorld) ->
     running(world, 2)
     world.submit(0, "b", 1, shape=HIGH, preemptible=True)
     send(world, world.commands(world.prepare()))
-    due = due_preemptions(world.state, world.assumptions, {})
+    due = due_preemptions(world.state, world.assumptions)
     world.assumptions.end(0, [each.run_id for each in due[0]], 0.0)
-    assert due_preemptions(world.state, world.assumptions, {}) == {}
+    assert due_preemptions(world.state, world.assumptions) == {}
 
 
 def test_a_displacing_job_that_is_cancelled_before_the_preemption_leaves_the_others_running(world: SmallWorld) -> None:
@@ -111,7 +116,7 @@ def test_a_displacing_job_that_is_cancelled_before_the_preemption_leaves_the_oth
     (high,) = world.submit(0, "b", 1, shape=HIGH, preemptible=True)
     send(world, world.commands(world.prepare()))
     world.step(0, CancelJobs(principal=CHIEF, job_ids=(high,)))
-    assert due_preemptions(world.state, world.assumptions, {}) == {}
+    assert due_preemptions(world.state, world.assumptions) == {}
     prepared = world.prepare()
     assert prepared.running == 2
     assert all(world.state.jobs.slot(job) is not None for job in low)
@@ -148,10 +153,24 @@ def test_the_running_members_of_a_gang_are_preempted_with_the_one_that_is_displa
     assert {each.job_id for each in commands.preempted} == set(gang)
     send(world, commands)
     assert world.prepare().running == 1
-    due = due_preemptions(world.state, world.assumptions, commands.reasons)
+    due = due_preemptions(world.state, world.assumptions)
     assert {each.job_id for each in due[0]} == set(gang)
     assert {each.by_job for each in due[0]} == {high}
-    assert PreemptReason.GANG in {each.reason for each in due[0]}
+    told = {each.job_id: each.reason for each in commands.preempted}
+    assert {each.job_id: each.reason for each in due[0]} == told
+    assert sorted(told.values()) == ["FAIR_SHARE", "GANG", "GANG"]
+
+
+def test_rows_that_are_older_than_the_reason_are_judged_by_their_priorities(world: SmallWorld) -> None:
+    low = running(world, 2)
+    (high,) = world.submit(0, "b", 1, shape=HIGH, preemptible=True)
+    (placed,) = world.commands(world.prepare()).leases[0]
+    older = tuple(replace(each, reason=None) for each in placed.lease.displaced)
+    world.step(0, leases(1, replace(placed.lease, displaced=older)))
+    due = due_preemptions(world.state, world.assumptions)
+    assert [(each.job_id, each.by_job, each.reason) for each in due[0]] == [
+        (job, high, PreemptReason.URGENCY) for job in low
+    ]
 
 
 def test_a_node_that_shrank_preempts_at_once_and_waits_for_no_lease(world: SmallWorld) -> None:
