@@ -25,6 +25,11 @@ export function percent(fraction: number): string {
   return `${value !== 0 && Math.abs(value) < 10 ? value.toFixed(1) : value.toFixed(0)} %`;
 }
 
+/** 0.1234 -> 12.3 %, with one decimal always: for columns, where the points stand under each other. */
+export function percentFixed(fraction: number): string {
+  return `${(fraction * 100).toFixed(1)} %`;
+}
+
 /** A rate a second: 0.4, 12, 1,234 */
 export function rate(value: number): string {
   return value === 0 ? "0" : value < 10 ? value.toFixed(1) : short(value);

@@ -12,10 +12,14 @@ const fetcher = createGraphiQLFetcher({
   headers: token() === "" ? {} : { authorization: `Bearer ${token()}` },
   wsClient: subscriptions(),
 });
-const BEGIN = `# Everything that Lookout shows comes from this API.
+const BEGIN = `# All that Lookout shows is in this API.
 query {
   queues(first: 5) {
-    nodes { name weight stateCounts { state count } }
+    nodes {
+      name
+      weight
+      stateCounts { state count }
+    }
   }
 }
 `;

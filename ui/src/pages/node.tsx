@@ -6,7 +6,7 @@ import { useTitle } from "../app/shell";
 import { graphql } from "../gql";
 import type { NodePageQuery } from "../gql/graphql";
 import { amount, percent, resource, whole } from "../lib/format";
-import { Answer, Empty } from "../parts/outcomes";
+import { Answer, Empty, Nothing } from "../parts/outcomes";
 import { Chips, Freshness, JobLink, JobSetLink, Pairs, QueueLink, record } from "../parts/pieces";
 import { State, StateBar } from "../parts/states";
 import { Lasting, Time } from "../parts/times";
@@ -56,18 +56,21 @@ function Body({ data, node, cluster }: { data: NodePageQuery; node: NonNullable<
     <>
       <div className="grid2">
         <section className="card scroll-x">
+          <h2>{texts.node.room}</h2>
           <table className="table">
             <thead><tr><th>{texts.node.resource}</th><th className="num">{texts.node.allocatable}</th><th className="num">{texts.node.allocated}</th><th className="num">{texts.node.foreign}</th><th className="num">{texts.node.free}</th><th style={{ width: "28%" }}><span className="hidden">{texts.node.allocated}</span></th></tr></thead>
             <tbody>
               {Object.entries(has).sort(([a], [b]) => a.localeCompare(b)).map(([name, quantity]) => {
-                const [total, taken, others] = [amount(String(quantity)), amount(String(used[name] ?? "0")), foreign[name] ?? 0];
+                // A run holds one pod, though it requests none.
+                const requested = name === "pods" ? String(node.jobsCount) : String(used[name] ?? "0");
+                const [total, taken, others] = [amount(String(quantity)), amount(requested), foreign[name] ?? 0];
                 const share = total > 0 ? Math.min(1, (taken + others) / total) : 0;
                 return (
                   <tr key={name}>
                     <td className="nowrap">{name}</td>
                     <td className="num nowrap">{resource(name, String(quantity))}</td>
-                    <td className="num">{resource(name, String(used[name] ?? "0"))}</td>
-                    <td className="num">{others === 0 ? texts.common.none : resource(name, String(others))}</td>
+                    <td className="num nowrap">{resource(name, requested)}</td>
+                    <td className="num nowrap">{others === 0 ? texts.common.none : resource(name, String(others))}</td>
                     <td className="num nowrap">{resource(name, String(Math.max(0, total - taken - others)))}</td>
                     <td><div className="statebar" role="img" aria-label={percent(share)} title={percent(share)}><span style={{ flexGrow: 0, flexBasis: `${share * 100}%`, background: "var(--accent)" }} /></div></td>
                   </tr>
@@ -77,16 +80,17 @@ function Body({ data, node, cluster }: { data: NodePageQuery; node: NonNullable<
           </table>
         </section>
         <section className="card">
+          <h2>{texts.node.about}</h2>
           <Pairs of={[
             [texts.nodes.pool, node.pool],
-            [texts.node.type, node.type],
-            [texts.node.reported, <Time key="reported" at={node.lastReported} />],
+            ...(node.type ? [[texts.node.type, node.type] as const] : []),
+            [texts.node.reported, <span key="reported" title={texts.node.reportedHelp}><Time at={node.lastReported} /></span>],
             [texts.node.taints, node.taints.length === 0 ? texts.node.noTaints : <Chips key="taints" of={Object.fromEntries(node.taints.map((taint) => [taint.key, `${taint.value}:${taint.effect}`]))} />],
             [texts.node.labels, <Chips key="labels" of={record(node.labels)} />],
           ]} />
           {data.jobGroups.nodes.length === 0 ? null : (
             <table className="table" style={{ marginTop: 8 }}>
-              <caption className="hidden">{texts.node.byQueue}</caption>
+              <thead><tr><th>{texts.node.byQueue}</th><th className="num">{texts.jobs.title}</th><th><span className="hidden">{texts.columns["state"]}</span></th></tr></thead>
               <tbody>
                 {data.jobGroups.nodes.map((group) => (
                   <tr key={group.keys[0]?.value ?? ""}><td>{group.keys[0]?.value ? <QueueLink name={group.keys[0].value} /> : texts.common.none}</td><td className="num">{whole(group.count)}</td><td style={{ width: "45%" }}><StateBar counts={group.stateCounts} /></td></tr>
@@ -98,7 +102,7 @@ function Body({ data, node, cluster }: { data: NodePageQuery; node: NonNullable<
       </div>
       <section className="card">
         <h2><span>{texts.node.jobs} <small className="muted">{whole(node.jobsCount)}</small></span><Link to="/jobs" search={{ q: `cluster:${cluster} node:${node.name}` }} style={{ fontWeight: 400, fontSize: 12 }}>{texts.common.all}</Link></h2>
-        {data.jobs.nodes.length === 0 ? <Empty title={texts.jobSet.noneRunning} /> : (
+        {data.jobs.nodes.length === 0 ? <Nothing text={texts.jobSet.noneRunning} /> : (
           <div className="scroll-x">
             <table className="table">
               <thead><tr><th>{texts.columns["state"]}</th><th className="num">{texts.columns["timeInState"]}</th><th>{texts.columns["queue"]}</th><th>{texts.columns["jobSet"]}</th><th>{texts.columns["id"]}</th><th className="num">CPU</th><th className="num">Memory</th><th className="num">GPU</th><th>{texts.columns["priorityClass"]}</th></tr></thead>

@@ -51,7 +51,9 @@ function Scale({ by }: { by: Measure }): ReactElement {
   return (
     <span className="state muted" style={{ fontWeight: 400, fontSize: 12 }}>
       0 <span aria-hidden style={{ width: 80, height: 10, borderRadius: 2, background: "linear-gradient(90deg, var(--heat-0), var(--heat-1))" }} /> {by === "jobs" ? "most" : "100 %"}
-      <svg width="12" height="12" aria-hidden style={{ marginLeft: 8 }}><rect width="12" height="12" fill="var(--heat-0)" /><path d="M2 10 10 2" stroke="var(--FAILED)" strokeWidth="1.500" /></svg> {texts.nodes.cordoned}
+      <svg width="12" height="12" aria-hidden style={{ marginLeft: 8 }}><rect width="12" height="12" fill="var(--heat-0)" /><path d="M2 10 10 2" stroke="var(--FAILED)" strokeWidth="1.5" /></svg> {texts.nodes.cordoned}
+      {by === "gpu" ? <><svg width="12" height="12" aria-hidden style={{ marginLeft: 8 }}><rect x="0.5" y="0.5" width="11" height="11" fill="none" stroke="var(--muted)" /></svg> {texts.nodes.without}</> : null}
+      <svg width="12" height="12" aria-hidden style={{ marginLeft: 8 }}><rect width="12" height="12" fill="var(--heat-1)" opacity="0.35" /></svg> <span title={texts.nodes.silentHelp}>{texts.nodes.silent}</span>
     </span>
   );
 }

@@ -7,13 +7,14 @@ import { usePolled } from "../app/polled";
 import { useTitle } from "../app/shell";
 import { graphql } from "../gql";
 import type { OverviewQuery } from "../gql/graphql";
-import { age, ago, duration, ms, percent, rate, short, whole } from "../lib/format";
+import { age, ago, duration, ms, percent, percentFixed, rate, short, whole } from "../lib/format";
 import { LIVE } from "../lib/jobQuery";
 import { colourOf, shareGrid } from "../lib/series";
-import { Bullet, bulletScale } from "../parts/bullet";
+import { Bullet, BulletLegend, bulletScale } from "../parts/bullet";
 import { Chart } from "../parts/chart";
-import { Answer, Empty, Loading } from "../parts/outcomes";
-import { Freshness, JobLink, JobSetLink, QueueLink, record } from "../parts/pieces";
+import { ExitCode } from "../parts/exitCode";
+import { Answer, Empty, Loading, Nothing } from "../parts/outcomes";
+import { Freshness, JobLink, JobSetLink, QueueLink, record, whatWentWrong } from "../parts/pieces";
 import { type Range, RangePicker } from "../parts/range";
 import { countOf, State, StateIcon } from "../parts/states";
 import { Time } from "../parts/times";
@@ -28,7 +29,7 @@ const OVERVIEW = graphql(`
     queues(first: 200) { nodes { name cordoned weight stateCounts { state count } } }
     throughput(minutes: $minutes) { bucketSeconds points { time submitted started succeeded failed cancelled preempted queued running } }
     failures: jobs(filter: { states: [FAILED, REJECTED, PREEMPTED] }, order: { field: LAST_TRANSITION }, first: 8) {
-      nodes { id queue jobSet state lastTransition exitCode reasonCode reason }
+      nodes { id queue jobSet state lastTransition exitCode reasonCode reason errors { message } }
     }
   }
 `);
@@ -101,9 +102,13 @@ function Body({ data, minutes }: { data: OverviewQuery; minutes: number }): Reac
             <div className="v">{short(countOf(all, [state]))}</div>
           </Link>
         ))}
-        <div className="tile"><span className="k">{texts.overview.flowSeries.submitted}</span><div className="v">{recent ? rate(perSecond(recent.submitted)) : "–"} <small className="muted">{texts.overview.perSecond}</small></div></div>
-        <div className="tile"><span className="k">{texts.overview.flowSeries.ended}</span><div className="v">{recent ? rate(perSecond(ended(recent))) : "–"} <small className="muted">{texts.overview.perSecond}</small></div></div>
-        <Link to="/jobs" search={{ q: "state:failed" }} className="tile"><span className="k"><StateIcon state="FAILED" size={13} />{texts.states.FAILED}</span><div className="v">{short(countOf(all, ["FAILED"]))}</div></Link>
+        {(["submitted", "started", "ended"] as const).map((kind) => (
+          <div key={kind} className="tile"><span className="k">{texts.overview.flowSeries[kind]}</span><div className="v">{recent ? rate(perSecond(kind === "ended" ? ended(recent) : recent[kind])) : texts.common.none} <small className="muted">{texts.overview.perSecond}</small></div></div>
+        ))}
+        <Link to="/jobs" search={{ q: `state:failed changed:<${minutes}m`, order: "LAST_TRANSITION" }} className="tile" title={texts.overview.failedHelp}>
+          <span className="k"><StateIcon state="FAILED" size={13} />{texts.overview.failedIn(texts.overview.range(minutes))}</span>
+          <div className="v">{short(points.reduce((sum, p) => sum + p.failed, 0))}</div>
+        </Link>
       </div>
       <div className="grid2">
         {data.pools.slice(0, POOLS_MAX).map((pool) => <PoolCard key={pool.name} pool={pool} minutes={minutes} />)}
@@ -196,7 +201,7 @@ function SharesCard({ data }: { data: OverviewQuery }): ReactElement {
       <h2><span>{texts.overview.sharesTitle}</span><Link to="/queues" style={{ fontWeight: 400, fontSize: 12 }}>{texts.common.all}</Link></h2>
       <div className="scroll-x">
         <table className="table">
-          <thead><tr><th>{texts.queues.name}</th><th className="num">{texts.queues.queued}</th><th className="num">{texts.queues.running}</th><th style={{ width: "45%" }}>{texts.queues.shares}</th><th className="num">Holds</th></tr></thead>
+          <thead><tr><th>{texts.queues.name}</th><th className="num">{texts.queues.queued}</th><th className="num">{texts.queues.running}</th><th style={{ width: "45%" }}>{texts.queues.shares}</th><th className="num">{texts.queues.holds}</th></tr></thead>
           <tbody>
             {shares.map((share) => {
               const counts = names.get(share.queue)?.stateCounts ?? [];
@@ -206,14 +211,14 @@ function SharesCard({ data }: { data: OverviewQuery }): ReactElement {
                   <td className="num">{short(countOf(counts, ["QUEUED"]))}</td>
                   <td className="num">{short(countOf(counts, ["LEASED", "PENDING", "RUNNING"]))}</td>
                   <td><Bullet shares={share} scale={scale} /></td>
-                  <td className="num">{percent(share.actualShare)}</td>
+                  <td className="num">{percentFixed(share.actualShare)}</td>
                 </tr>
               );
             })}
           </tbody>
         </table>
       </div>
-      <p className="muted" style={{ margin: "6px 0 0", fontSize: 12 }}>{texts.queues.sharesHelp}</p>
+      <BulletLegend />
     </section>
   );
 }
@@ -223,7 +228,7 @@ function Failures({ jobs }: { jobs: OverviewQuery["failures"]["nodes"] }): React
   return (
     <section className="card">
       <h2><span>{texts.overview.failures}</span><Link to="/jobs" search={{ q: "state:failed,rejected,preempted", order: "LAST_TRANSITION" }} style={{ fontWeight: 400, fontSize: 12 }}>{texts.common.all}</Link></h2>
-      {jobs.length === 0 ? <Empty title={texts.overview.noFailures} /> : (
+      {jobs.length === 0 ? <Nothing text={texts.overview.noFailures} /> : (
         <div className="scroll-x">
           <table className="table">
             <thead><tr><th>{texts.columns["lastTransition"]}</th><th>{texts.columns["state"]}</th><th>{texts.columns["queue"]}</th><th>{texts.columns["jobSet"]}</th><th>{texts.columns["id"]}</th><th className="num">{texts.columns["exitCode"]}</th><th>{texts.columns["reason"]}</th></tr></thead>
@@ -235,8 +240,8 @@ function Failures({ jobs }: { jobs: OverviewQuery["failures"]["nodes"] }): React
                   <td><QueueLink name={job.queue} /></td>
                   <td><JobSetLink queue={job.queue} name={job.jobSet} /></td>
                   <td><JobLink id={job.id} short /></td>
-                  <td className="num">{job.exitCode ?? "–"}</td>
-                  <td style={{ maxWidth: 420 }} className="cut" title={job.reason ?? ""}>{(job.reason ?? job.reasonCode ?? "–").slice(0, 200)}</td>
+                  <td className="num"><ExitCode code={job.exitCode} /></td>
+                  <td style={{ maxWidth: 420 }} className="cut" title={whatWentWrong(job).slice(0, 500)}>{whatWentWrong(job).slice(0, 200)}</td>
                 </tr>
               ))}
             </tbody>

@@ -10,7 +10,7 @@ import { LIVE, STATES } from "../lib/jobQuery";
 import { shareGrid } from "../lib/series";
 import { Bullet, bulletScale } from "../parts/bullet";
 import { Chart } from "../parts/chart";
-import { Answer, Empty } from "../parts/outcomes";
+import { Answer, Empty, Nothing } from "../parts/outcomes";
 import { Chips, Freshness, JobSetLink, Pairs, record } from "../parts/pieces";
 import { type Range, RangePicker } from "../parts/range";
 import { countOf, StateBar, StateIcon } from "../parts/states";
@@ -81,15 +81,15 @@ function Body({ data, queue, minutes }: { data: QueuePageQuery; queue: NonNullab
         <section className="card">
           <h2>{texts.queue.flow}</h2>
           <Chart label={texts.queue.flow} times={times.slice(0, -1)} unit={rate} series={[
-            { name: "submitted", colour: "var(--QUEUED)", values: done.map((p) => p.submitted / bucketSeconds), dashed: true },
-            { name: "leased", colour: "var(--LEASED)", values: done.map((p) => p.leased / bucketSeconds) },
-            { name: "ended", colour: "var(--SUCCEEDED)", values: done.map((p) => (p.succeeded + p.failed + p.cancelled + p.preempted) / bucketSeconds) },
-            { name: "failed", colour: "var(--FAILED)", values: done.map((p) => p.failed / bucketSeconds) },
+            { name: texts.overview.flowSeries.submitted, colour: "var(--QUEUED)", values: done.map((p) => p.submitted / bucketSeconds), dashed: true },
+            { name: texts.states.LEASED, colour: "var(--LEASED)", values: done.map((p) => p.leased / bucketSeconds) },
+            { name: texts.overview.flowSeries.ended, colour: "var(--SUCCEEDED)", values: done.map((p) => (p.succeeded + p.failed + p.cancelled + p.preempted) / bucketSeconds) },
+            { name: texts.overview.flowSeries.failed, colour: "var(--FAILED)", values: done.map((p) => p.failed / bucketSeconds) },
           ]} />
         </section>
         <section className="card">
-          <h2><span>{texts.queue.waits}</span><small>quantiles of the jobs leased in each minute</small></h2>
-          {data.waitTimes.length === 0 ? <Empty title="No job was leased in this time" /> : (
+          <h2><span>{texts.queue.waits}</span><small>{texts.queue.waitsHelp}</small></h2>
+          {data.waitTimes.length === 0 ? <Nothing text={texts.queue.noWaits} /> : (
             <Chart label={texts.queue.waits} times={data.waitTimes.map((p) => ms(p.time))} unit={duration} series={[
               { name: "p50", colour: "var(--SUCCEEDED)", values: data.waitTimes.map((p) => p.p50Ms) },
               { name: "p90", colour: "var(--PENDING)", values: data.waitTimes.map((p) => p.p90Ms) },
@@ -102,8 +102,9 @@ function Body({ data, queue, minutes }: { data: QueuePageQuery; queue: NonNullab
       <div className="grid2">
         <section className="card">
           <h2><span>{texts.queue.topSets}</span><Link to="/sets" search={{ queue: queue.name, ended: "yes" }} style={{ fontWeight: 400, fontSize: 12 }}>{texts.common.all}</Link></h2>
-          {data.jobGroups.nodes.length === 0 ? <Empty title={texts.jobSets.emptyTitle} hint={texts.jobSets.emptyHint} /> : (
+          {data.jobGroups.nodes.length === 0 ? <Nothing text={texts.jobSets.emptyHint} /> : (
             <table className="table">
+              <thead><tr><th>{texts.columns["jobSet"]}</th><th className="num">{texts.jobs.title}</th><th>{texts.columns["state"]}</th><th className="num">{texts.columns["lastTransition"]}</th></tr></thead>
               <tbody>
                 {data.jobGroups.nodes.map((group) => (
                   <tr key={group.keys[0]?.value}>
@@ -141,13 +142,13 @@ function Shares({ share, minutes, scale }: { share: QueuePageQuery["queueShares"
   const values = grid.queues.get(share.queue) ?? [];
   return (
     <section className="card">
-      <h2><span>{texts.queue.sharesOver} {share.pool}</span><span className="muted">holds {percent(share.actualShare)} of a fair {percent(share.fairShare)}</span></h2>
+      <h2><span>{texts.queue.sharesOver} {share.pool}</span><span className="muted">{texts.queue.holdsOf(percent(share.actualShare), percent(share.fairShare))}</span></h2>
       <Bullet shares={share} scale={scale} />
       <div style={{ height: 8 }} />
       <Chart label={`${texts.queue.sharesOver} ${share.pool}`} height={118} times={grid.times} unit={percent} series={[
-        { name: "holds", colour: "var(--accent)", values: values.map((point) => point?.actualShare ?? null) },
-        { name: "fair", colour: "var(--text)", values: values.map((point) => point?.fairShare ?? null), dashed: true },
-        { name: "with what others leave", colour: "var(--PREEMPTED)", values: values.map((point) => point?.adjustedShare ?? null), dashed: true },
+        { name: texts.queue.sharesSeries.held, colour: "var(--accent)", values: values.map((point) => point?.actualShare ?? null) },
+        { name: texts.queue.sharesSeries.fair, colour: "var(--text)", values: values.map((point) => point?.fairShare ?? null), dashed: true },
+        { name: texts.queue.sharesSeries.adjusted, colour: "var(--PREEMPTED)", values: values.map((point) => point?.adjustedShare ?? null), dashed: true },
       ]} />
     </section>
   );

@@ -6,9 +6,9 @@ import { type ReactElement, useState } from "react";
 import { usePolled } from "../app/polled";
 import { useTitle } from "../app/shell";
 import { graphql } from "../gql";
-import { percent, whole } from "../lib/format";
+import { percentFixed, whole } from "../lib/format";
 import { ENDED } from "../lib/jobQuery";
-import { Bullet, bulletScale } from "../parts/bullet";
+import { Bullet, BulletLegend, bulletScale } from "../parts/bullet";
 import { Answer, Empty } from "../parts/outcomes";
 import { Freshness, QueueLink } from "../parts/pieces";
 import { countOf, StateBar } from "../parts/states";
@@ -16,7 +16,7 @@ import { texts } from "../texts/en";
 
 const QUEUES = graphql(`
   query Queues {
-    queues(first: 200) { countEstimate nodes { name weight priorityFactor cordoned stateCounts { state count } } }
+    queues(first: 200) { pageInfo { hasNextPage } nodes { name weight priorityFactor cordoned stateCounts { state count } } }
     queueShares { pool queue weight fairShare adjustedShare demandShare actualShare }
   }
 `);
@@ -40,14 +40,14 @@ export function Queues(): ReactElement {
         {(data) => {
           const scale = bulletScale(data.queueShares);
           const found = data.queues.nodes.filter((queue) => queue.name.includes(find));
-          if (found.length === 0) return <Empty title={texts.queues.emptyTitle} hint={texts.queues.emptyHint} />;
+          if (found.length === 0) return data.queues.nodes.length === 0 ? <Empty title={texts.queues.emptyTitle} hint={texts.queues.emptyHint} /> : <Empty title={texts.queues.noneFound} />;
           return (
             <div className="card scroll-x">
               <table className="table">
                 <thead>
                   <tr>
                     <th>{texts.queues.name}</th><th className="num">{texts.queues.weight}</th><th className="num">{texts.queues.queued}</th><th className="num">{texts.queues.running}</th><th className="num">{texts.queues.ended}</th>
-                    <th style={{ width: "14%" }}>{texts.columns["state"]}</th><th>{texts.columns["pool"]}</th><th style={{ width: "26%" }}>{texts.queues.shares}</th><th className="num">Holds</th><th className="num">Fair</th>
+                    <th style={{ width: "14%" }}>{texts.columns["state"]}</th><th>{texts.columns["pool"]}</th><th style={{ width: "26%" }}>{texts.queues.shares}</th><th className="num">{texts.queues.holds}</th><th className="num">{texts.queues.fair}</th>
                   </tr>
                 </thead>
                 <tbody>
@@ -59,7 +59,7 @@ export function Queues(): ReactElement {
                       <tr key={`${queue.name} ${share?.pool ?? ""}`}>
                         {index === 0 ? (
                           <>
-                            <td><span className="state"><QueueLink name={queue.name} />{queue.cordoned ? <span className="chip"><IconLock size={12} aria-hidden />{texts.queues.cordoned}</span> : null}</span></td>
+                            <td><span className="state"><QueueLink name={queue.name} />{queue.cordoned ? <span className="chip" title={texts.queues.cordonedHelp}><IconLock size={12} aria-hidden />{texts.queues.cordoned}</span> : null}</span></td>
                             <td className="num">{Number(queue.weight.toPrecision(3))}</td>
                             <td className="num">{whole(countOf(counts, ["QUEUED"]))}</td>
                             <td className="num">{whole(countOf(counts, ["LEASED", "PENDING", "RUNNING"]))}</td>
@@ -69,14 +69,15 @@ export function Queues(): ReactElement {
                         ) : <td colSpan={6} />}
                         <td>{share?.pool ?? <span className="muted">{texts.common.none}</span>}</td>
                         <td>{share ? <Bullet shares={share} scale={scale} /> : null}</td>
-                        <td className="num">{share ? percent(share.actualShare) : texts.common.none}</td>
-                        <td className="num">{share ? percent(share.fairShare) : texts.common.none}</td>
+                        <td className="num">{share ? percentFixed(share.actualShare) : texts.common.none}</td>
+                        <td className="num">{share ? percentFixed(share.fairShare) : texts.common.none}</td>
                       </tr>
                     ));
                   })}
                 </tbody>
               </table>
-              <p className="muted" style={{ margin: "8px 8px 0", fontSize: 12 }}>{texts.queues.sharesHelp}</p>
+              <div style={{ padding: "0 8px" }}><BulletLegend /></div>
+              {data.queues.pageInfo.hasNextPage ? <p className="nothing">{texts.queues.first(whole(data.queues.nodes.length))}</p> : null}
             </div>
           );
         }}

@@ -6,9 +6,9 @@ import { usePreferences } from "../app/preferences";
 import { useTitle } from "../app/shell";
 import { graphql } from "../gql";
 import type { RoundPageQuery } from "../gql/graphql";
-import { absolute, duration, ms, percent, resource, whole } from "../lib/format";
+import { absolute, duration, ms, percentFixed, resource, whole } from "../lib/format";
 import { Bullet, bulletScale } from "../parts/bullet";
-import { Answer, Empty } from "../parts/outcomes";
+import { Answer, Empty, Nothing } from "../parts/outcomes";
 import { JobLink, NodeLink, QueueLink, record } from "../parts/pieces";
 import { PhaseBar, PhaseLegend } from "../parts/phases";
 import { texts } from "../texts/en";
@@ -39,7 +39,7 @@ export function RoundPage(): ReactElement {
     <div className="page">
       <div className="head">
         <div className="crumbs"><Link to="/rounds">{texts.rounds.title}</Link><span aria-hidden>/</span>{round ? <Link to="/rounds" search={{ pool: round.pool }}>{round.pool}</Link> : null}<span aria-hidden>/</span><h1>{round ? absolute(ms(round.started), zone, true) : roundId}</h1></div>
-        {round ? <span className="chip">{round.kind}</span> : null}
+        {round ? <span className="chip" title={texts.roundKinds[round.kind] ?? ""}>{round.kind}</span> : null}
       </div>
       <Answer of={polled} rows={10}>{(data) => data.round ? <Body round={data.round} /> : <Empty title={texts.round.gone} hint={texts.round.goneHint} />}</Answer>
     </div>
@@ -59,7 +59,7 @@ function Body({ round }: { round: Round }): ReactElement {
       <div className="grid2">
         <section className="card">
           <h2>{texts.round.blockedJobs}</h2>
-          {round.blockedJobs.length === 0 ? <Empty title={texts.round.nobodyBlocked} /> : (
+          {round.blockedJobs.length === 0 ? <Nothing text={texts.round.nobodyBlocked} /> : (
             <div className="scroll-x">
               <table className="table">
                 <thead><tr><th>{texts.queues.name}</th><th className="num">{texts.round.jobs}</th><th>{texts.round.reason}</th><th>{texts.round.nodesThatDont}</th><th>{texts.round.missing}</th><th>{texts.round.example}</th></tr></thead>
@@ -79,11 +79,11 @@ function Body({ round }: { round: Round }): ReactElement {
         </section>
         <section className="card">
           <h2>{texts.round.shares}</h2>
-          {round.shares.length === 0 ? <Empty title={texts.round.noShares} /> : (
+          {round.shares.length === 0 ? <Nothing text={texts.round.noShares} /> : (
             <table className="table">
-              <thead><tr><th>{texts.queues.name}</th><th style={{ width: "50%" }}>{texts.queues.shares}</th><th className="num">Holds</th><th className="num">Fair</th></tr></thead>
+              <thead><tr><th>{texts.queues.name}</th><th style={{ width: "50%" }}>{texts.queues.shares}</th><th className="num">{texts.queues.holds}</th><th className="num">{texts.queues.fair}</th></tr></thead>
               <tbody>
-                {round.shares.map((share) => <tr key={share.queue}><td><QueueLink name={share.queue} /></td><td><Bullet shares={share} scale={bulletScale(round.shares)} /></td><td className="num">{percent(share.actualShare)}</td><td className="num">{percent(share.fairShare)}</td></tr>)}
+                {round.shares.map((share) => <tr key={share.queue}><td><QueueLink name={share.queue} /></td><td><Bullet shares={share} scale={bulletScale(round.shares)} /></td><td className="num">{percentFixed(share.actualShare)}</td><td className="num">{percentFixed(share.fairShare)}</td></tr>)}
               </tbody>
             </table>
           )}
@@ -91,23 +91,23 @@ function Body({ round }: { round: Round }): ReactElement {
       </div>
       <section className="card">
         <h2>{texts.round.preemptions}</h2>
-        {round.preemptions.length === 0 ? <Empty title={texts.round.nobodyPreempted} /> : (
+        {round.preemptions.length === 0 ? <Nothing text={texts.round.nobodyPreempted} /> : (
           <table className="table">
             <thead><tr><th>{texts.columns["id"]}</th><th>{texts.queues.name}</th><th>{texts.columns["node"]}</th><th>{texts.round.reason}</th><th>{texts.round.forJob}</th></tr></thead>
             <tbody>
-              {round.preemptions.slice(0, SHOWN).map((each) => <tr key={each.runId}><td><JobLink id={each.jobId} /></td><td><QueueLink name={each.queue} /></td><td>{each.node}</td><td>{each.reason}</td><td>{each.by ? <JobLink id={each.by} /> : texts.common.none}</td></tr>)}
+              {round.preemptions.slice(0, SHOWN).map((each) => <tr key={each.runId}><td><JobLink id={each.jobId} /></td><td><QueueLink name={each.queue} /></td><td>{each.node}</td><td>{texts.methods[each.reason] ?? each.reason}</td><td>{each.by ? <JobLink id={each.by} /> : texts.common.none}</td></tr>)}
             </tbody>
           </table>
         )}
       </section>
       <section className="card">
         <h2><span>{texts.round.placements}</span>{round.placements.length > SHOWN ? <small className="muted">{texts.round.limited(SHOWN)}</small> : null}</h2>
-        {round.placements.length === 0 ? <Empty title={texts.round.nobodyPlaced} /> : (
+        {round.placements.length === 0 ? <Nothing text={texts.round.nobodyPlaced} /> : (
           <div className="scroll-x">
             <table className="table">
               <thead><tr><th>{texts.columns["id"]}</th><th>{texts.queues.name}</th><th>{texts.columns["cluster"]}</th><th>{texts.columns["node"]}</th><th className="num">{texts.columns["priority"]}</th><th>{texts.round.method}</th></tr></thead>
               <tbody>
-                {round.placements.slice(0, SHOWN).map((each) => <tr key={each.runId}><td><JobLink id={each.jobId} /></td><td><QueueLink name={each.queue} /></td><td>{each.cluster}</td><td><NodeLink cluster={each.cluster} node={each.node} /></td><td className="num">{each.scheduledAtPriority}</td><td>{each.method}</td></tr>)}
+                {round.placements.slice(0, SHOWN).map((each) => <tr key={each.runId}><td><JobLink id={each.jobId} /></td><td><QueueLink name={each.queue} /></td><td>{each.cluster}</td><td><NodeLink cluster={each.cluster} node={each.node} /></td><td className="num">{whole(each.scheduledAtPriority)}</td><td>{texts.methods[each.method] ?? each.method}</td></tr>)}
               </tbody>
             </table>
           </div>

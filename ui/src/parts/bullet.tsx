@@ -1,6 +1,7 @@
 // A queue's shares as one bullet bar: what it holds, what it asks for, what is fair.
 import type { ReactElement } from "react";
 import { percent } from "../lib/format";
+import { texts } from "../texts/en";
 
 export interface Shares {
   fairShare: number;
@@ -19,6 +20,17 @@ export function Bullet({ shares, scale }: { shares: Shares; scale: number }): Re
       <span className="held" style={{ width: at(shares.actualShare) }} />
       <span className="fair" style={{ left: at(shares.fairShare) }} />
       <span className="adjusted" style={{ left: at(shares.adjustedShare) }} />
+    </div>
+  );
+}
+
+/** What the parts of a bullet mean. */
+export function BulletLegend(): ReactElement {
+  return (
+    <div className="legend" style={{ marginTop: 8 }}>
+      {(["held", "wants", "fair", "adjusted"] as const).map((part) => (
+        <span key={part} className="nowrap"><span className="bullet" aria-hidden><span className={part} style={part === "held" || part === "wants" ? { width: 12 } : { left: 5 }} /></span>{texts.queues.sharesHelp[part]}</span>
+      ))}
     </div>
   );
 }

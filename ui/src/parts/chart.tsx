@@ -1,7 +1,7 @@
-// A time series on canvas (uPlot, fetched when the first chart is shown), with its last values as text.
+// A time series on canvas (uPlot, fetched when the first chart is shown); its values as text: the last ones, or those under the pointer.
 import "uplot/dist/uPlot.min.css";
 import type uPlot from "uplot";
-import { type ReactElement, useEffect, useRef } from "react";
+import { type ReactElement, useEffect, useRef, useState } from "react";
 import { usePreferences } from "../app/preferences";
 import { clock } from "../lib/format";
 
@@ -45,6 +45,7 @@ function stack(series: readonly Series[]): (number | null)[][] {
 export function Chart({ times, series, height = 150, unit, label, stacked = false, log = false, top = 0 }: Props): ReactElement {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
+  const [under, setUnder] = useState<number | undefined>(undefined);
   const { theme, zone } = usePreferences();
   const drawn = stacked ? [...series].reverse() : series;
   const shape = JSON.stringify([drawn.map((each) => [each.name, each.colour, each.dashed]), height, stacked, log, theme, zone, top]);
@@ -72,6 +73,8 @@ export function Chart({ times, series, height = 150, unit, label, stacked = fals
           width: Math.max(120, host.clientWidth),
           height,
           legend: { show: false },
+          padding: [6, 8, 0, 0],
+          hooks: { setCursor: [(self) => setUnder(self.cursor.idx ?? undefined)] },
           cursor: { y: false, drag: { x: false, y: false }, points: { size: 5 } },
           scales: {
             x: { time: true },
@@ -112,16 +115,18 @@ export function Chart({ times, series, height = 150, unit, label, stacked = fals
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [shape]);
 
+  const at = under === undefined ? undefined : times[under];
   return (
     <figure style={{ margin: 0 }} aria-label={label}>
       <div ref={place} className="chart" style={{ height }} />
       <figcaption className="legend">
+        {at === undefined ? null : <strong className="nowrap">{clock(at, zone)}</strong>}
         {series.map((each) => {
-          const last = each.values.findLast((value) => value !== null);
+          const value = at === undefined ? each.values.findLast((found) => found !== null) : each.values[under ?? 0];
           return (
             <span key={each.name} className="nowrap">
-              <i style={{ background: each.colour }} />
-              {each.name} {last === undefined || last === null ? "" : unit(last)}
+              <i className={each.dashed ? "dashed" : ""} style={{ background: each.colour, color: each.colour }} />
+              {each.name} <b>{value === undefined || value === null ? "" : unit(value)}</b>
             </span>
           );
         })}

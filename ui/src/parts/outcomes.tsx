@@ -19,6 +19,11 @@ export function Empty({ title, hint, children }: { title: string; hint?: string;
   );
 }
 
+/** A part of a page that has nothing to show, in one line. */
+export function Nothing({ text }: { text: string }): ReactElement {
+  return <p className="nothing">{text}</p>;
+}
+
 export function Loading({ rows = 4 }: { rows?: number }): ReactElement {
   return (
     <div role="status" aria-label={texts.common.loading} style={{ display: "grid", gap: 9, padding: "8px 0" }}>

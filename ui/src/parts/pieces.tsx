@@ -1,6 +1,6 @@
 // Small pieces that many pages use.
 import { ActionIcon, CopyButton, Tooltip } from "@mantine/core";
-import { IconCheck, IconCopy } from "@tabler/icons-react";
+import { IconCheck, IconCopy, IconPlayerPause, IconPlayerPlay } from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
 import type { ReactElement, ReactNode } from "react";
 import { useNow } from "../app/clock";
@@ -80,12 +80,28 @@ export function NodeLink({ cluster, node }: { cluster: string; node: string }): 
   );
 }
 
+export function PauseButton({ paused, onChange }: { paused: boolean; onChange: (paused: boolean) => void }): ReactElement {
+  const label = paused ? texts.common.resume : texts.common.pause;
+  return (
+    <Tooltip label={label} withArrow>
+      <ActionIcon variant={paused ? "filled" : "default"} aria-label={label} aria-pressed={paused} onClick={() => onChange(!paused)}>
+        {paused ? <IconPlayerPlay size={15} /> : <IconPlayerPause size={15} />}
+      </ActionIcon>
+    </Tooltip>
+  );
+}
+
 /** How old what one sees is. Nothing while it is fresh, so that the eye is not drawn to it. */
 export function Freshness({ at, limitMs = 5_000 }: { at: number; limitMs?: number }): ReactElement | null {
   const now = useNow();
   if (at === 0) return null;
   const old = now - at;
   return <span className={old > limitMs ? "" : "muted"} style={{ fontSize: 12 }}>{texts.common.updated(old < 1_500 ? "now" : `${age(old)} ago`)}</span>;
+}
+
+/** In words where there are words: a reason that somebody gave, else what the cluster said last, else the code. */
+export function whatWentWrong(job: { reason?: string | null; reasonCode?: string | null; errors: readonly { message: string }[] }): string {
+  return job.reason || job.errors.at(-1)?.message || job.reasonCode || texts.common.none;
 }
 
 export function record(value: unknown): Record<string, unknown> {
