@@ -19,12 +19,16 @@ from app.domain.commands import (
     Command,
     Continue,
     CreateQueues,
+    DeleteQueues,
     ExpireRuns,
     LeaseJobs,
+    PreemptJobs,
     PreemptRuns,
     RejectJobs,
     ReportRuns,
+    ReprioritizeJobs,
     SubmitJobs,
+    UpdateQueues,
 )
 from app.domain.decide import Decision
 from app.domain.decide import decide as decide_command
@@ -256,7 +260,7 @@ def items_of(command: Command) -> int:
     """How many items a command has; at least 1."""
     if isinstance(command, SubmitJobs):
         count = len(command.jobs)
-    elif isinstance(command, CancelJobs):
+    elif isinstance(command, CancelJobs | ReprioritizeJobs | PreemptJobs):
         count = len(command.job_ids)
     elif isinstance(command, LeaseJobs):
         count = len(command.leases)
@@ -268,8 +272,10 @@ def items_of(command: Command) -> int:
         count = len(command.preemptions)
     elif isinstance(command, RejectJobs):
         count = len(command.rejections)
-    elif isinstance(command, CreateQueues):
+    elif isinstance(command, CreateQueues | UpdateQueues):
         count = len(command.queues)
+    elif isinstance(command, DeleteQueues):
+        count = len(command.names)
     else:
         count = 1
     return max(1, count)

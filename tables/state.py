@@ -27,6 +27,7 @@ BY_SET = b"J"
 """+ incarnation (8 bytes) + length of the job set's name (2 bytes) + the name + job id: the local index"""
 BY_GANG = b"G"
 """+ incarnation (8 bytes) + length of the gang's id (2 bytes) + the id + generation (4 bytes) + job id"""
+JOB_ID_BYTES = 16
 CACHE_ROWS = 20_000
 CACHE_GANGS = 10_000
 
@@ -176,6 +177,10 @@ class PartitionState:
                 break
         self._rows.prefetch([b"j" + job_id for job_id in found])
         return found
+
+    def jobs_of_queue(self, incarnation: int, limit: int) -> list[bytes]:
+        prefix = BY_SET + incarnation.to_bytes(8, "big")
+        return [entry[-JOB_ID_BYTES:] for entry in islice(self._store.keys(prefix, prefix), limit)]
 
     def gang_sizes(self, gang: GangKey) -> Mapping[int, int]:
         sizes = self._gang_sizes.get(gang)

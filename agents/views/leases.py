@@ -25,7 +25,19 @@ KEPT_MS = 3_600_000
 """rows of ended runs stay an hour after the last word"""
 SWEEP_MS = 60_000
 """they are taken away by the minute"""
-ENDS_NO_JOB = frozenset({"SubmitJobs", "LeaseJobs", "CreateQueues", "Settings", "BeginEpoch", "BeginInstance"})
+ENDS_NO_JOB = frozenset(
+    {
+        "SubmitJobs",
+        "LeaseJobs",
+        "ReprioritizeJobs",
+        "CreateQueues",
+        "UpdateQueues",
+        "DeleteQueues",
+        "Settings",
+        "BeginEpoch",
+        "BeginInstance",
+    }
+)
 """commands that end no job by themselves: their events need no decoding"""
 
 Table(

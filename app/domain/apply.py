@@ -15,6 +15,8 @@ from app.domain.changes import (
     JobEvent,
     OperationMoved,
     QueueCreated,
+    QueueDeleted,
+    QueueUpdated,
     RunStopped,
     SettingsChanged,
 )
@@ -84,6 +86,10 @@ def apply(state: Overlay, change: Change, offset: int, log_time_ms: int) -> None
     elif isinstance(change, QueueCreated):
         row = QueueRow(incarnation=offset, created_ms=log_time_ms, spec=change.spec)
         state.put(queue_key(change.spec.name), row)
+    elif isinstance(change, QueueUpdated):
+        state.put(queue_key(change.spec.name), replace(_queue_of(state, change.spec.name), spec=change.spec))
+    elif isinstance(change, QueueDeleted):
+        state.put(queue_key(_queue_of(state, change.name).spec.name), None)
     elif isinstance(change, EpochBegun):
         state.put(POSITION_KEY, replace(position_of(state), epoch=change.epoch))
     elif isinstance(change, SettingsChanged):
@@ -91,6 +97,13 @@ def apply(state: Overlay, change: Change, offset: int, log_time_ms: int) -> None
         state.put(POSITION_KEY, replace(position_of(state), settings_version=change.settings.version))
     elif isinstance(change, InstanceBegun):
         state.put(cluster_key(change.cluster.cluster), change.cluster)
+
+
+def _queue_of(state: Overlay, name: str) -> QueueRow:
+    row = state.row(queue_key(name))
+    if not isinstance(row, QueueRow):
+        raise IllegalTransition(f"queue {name} does not exist")
+    return row
 
 
 def _submitted(state: Overlay, change: JobEvent, offset: int, log_time_ms: int) -> None:
@@ -159,6 +172,8 @@ def _job_event(state: Overlay, change: JobEvent, offset: int, log_time_ms: int) 
         row, head = _with_more(row, head, replace(row.more, displaced=()))
     elif event.kind is EventKind.REPRIORITIZED and event.priority is not None:
         head = head._replace(priority=event.priority)
+        if change.outranks:
+            row, head = _with_more(row, head, replace(row.more or NO_MORE, prioritized_offset=offset))
     state.put(job_key(event.job_id), replace(row, head=JOB_HEAD.pack(*head)))
 
 

@@ -10,11 +10,13 @@ GLOBAL_VERBS_OF_QUEUE_VERBS = {
     "watch": "watch_all_events",
 }
 CREATE_QUEUE = "create_queue"
+DELETE_QUEUE = "delete_queue"
+CORDON_QUEUE = "cordon_queue"
 GLOBAL_VERBS = (
     *GLOBAL_VERBS_OF_QUEUE_VERBS.values(),
     CREATE_QUEUE,
-    "delete_queue",
-    "cordon_queue",
+    DELETE_QUEUE,
+    CORDON_QUEUE,
     "cordon_nodes",
     "execute_jobs",
     "update_executor_settings",

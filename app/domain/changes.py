@@ -18,13 +18,15 @@ class JobSetKey(NamedTuple):
 
 
 class JobEvent(NamedTuple):
-    """An event of a job. data comes with SUBMITTED, lease and scheduled_at_priority with LEASED."""
+    """An event of a job. data comes with SUBMITTED, lease and scheduled_at_priority with LEASED; outranks: the event
+    is REPRIORITIZED and older operations that have yet to reach the job must pass it by."""
 
     job_set: JobSetKey
     event: Event
     data: JobData | None = None
     lease: LeaseData | None = None
     scheduled_at_priority: int = 0
+    outranks: bool = False
 
 
 class RunStopped(NamedTuple):
@@ -37,6 +39,18 @@ class QueueCreated(NamedTuple):
     """A queue came into being."""
 
     spec: QueueSpec
+
+
+class QueueUpdated(NamedTuple):
+    """A queue is described otherwise; its incarnation stays."""
+
+    spec: QueueSpec
+
+
+class QueueDeleted(NamedTuple):
+    """A queue is gone."""
+
+    name: str
 
 
 class EpochBegun(NamedTuple):
@@ -81,6 +95,8 @@ Change = (
     JobEvent
     | RunStopped
     | QueueCreated
+    | QueueUpdated
+    | QueueDeleted
     | EpochBegun
     | SettingsChanged
     | InstanceBegun

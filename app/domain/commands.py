@@ -57,6 +57,34 @@ class CreateQueues(Struct, frozen=True, kw_only=True):
     queues: tuple[QueueSpec, ...]
 
 
+class QueueChange(Struct, frozen=True, kw_only=True):
+    """How a queue is to be described from now on; None leaves a field as it is. See QueueSpec."""
+
+    name: str
+    priority_factor: float | None = None
+    cordoned: bool | None = None
+    owners: tuple[str, ...] | None = None
+    group_owners: tuple[str, ...] | None = None
+    permissions: tuple[Permission, ...] | None = None
+    resource_limits: str | None = None
+    labels: dict[str, str] | None = None
+    retry_policies: tuple[str, ...] | None = None
+
+
+class UpdateQueues(Struct, frozen=True, kw_only=True):
+    """Change queues of one partition, each by itself; cordoned alone is what CordonQueues of the API writes."""
+
+    principal: Principal
+    queues: tuple[QueueChange, ...]
+
+
+class DeleteQueues(Struct, frozen=True, kw_only=True):
+    """Delete queues of one partition that have no live jobs."""
+
+    principal: Principal
+    names: tuple[str, ...]
+
+
 class Spec(Struct, frozen=True, kw_only=True):
     """A pod spec: its id (first 16 bytes of SHA-256 of the canonical JSON) and that JSON, zstd."""
 
@@ -138,6 +166,37 @@ class CancelJobSet(Struct, frozen=True, kw_only=True):
     queue: str
     job_set: str
     states: tuple[JobState, ...] = ()
+    reason: str | None = None
+
+
+class ReprioritizeJobs(Struct, frozen=True, kw_only=True):
+    """Give jobs of one partition, by id, another priority; queue and job set, where given, must be the jobs' own."""
+
+    principal: Principal
+    job_ids: tuple[bytes, ...]
+    priority: int
+    queue: str | None = None
+    job_set: str | None = None
+    reason: str | None = None
+
+
+class ReprioritizeJobSet(Struct, frozen=True, kw_only=True):
+    """Give the live jobs of a job set that are older than this command another priority."""
+
+    principal: Principal
+    queue: str
+    job_set: str
+    priority: int
+    reason: str | None = None
+
+
+class PreemptJobs(Struct, frozen=True, kw_only=True):
+    """Preempt the runs of jobs of one partition, and of their gangs; queue and job set as in CancelJobs."""
+
+    principal: Principal
+    job_ids: tuple[bytes, ...]
+    queue: str | None = None
+    job_set: str | None = None
     reason: str | None = None
 
 
@@ -315,9 +374,14 @@ class ReportRuns(Struct, frozen=True, kw_only=True):
 
 Command = (
     CreateQueues
+    | UpdateQueues
+    | DeleteQueues
     | SubmitJobs
     | CancelJobs
     | CancelJobSet
+    | ReprioritizeJobs
+    | ReprioritizeJobSet
+    | PreemptJobs
     | Continue
     | Settings
     | BeginEpoch

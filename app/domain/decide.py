@@ -5,7 +5,7 @@ writes only to the overlay's layer of the command in hand; a raise is a bug, and
 the command and goes on.
 """
 
-from app.domain.cancelling import cancel_job_set, cancel_jobs, move_operations_on
+from app.domain.cancelling import cancel_job_set, cancel_jobs, reach_to_cancel
 from app.domain.changes import IdForgotten
 from app.domain.commands import (
     BeginEpoch,
@@ -15,23 +15,34 @@ from app.domain.commands import (
     Command,
     Continue,
     CreateQueues,
+    DeleteQueues,
     ExpireRuns,
     LeaseJobs,
+    PreemptJobs,
     PreemptRuns,
     RejectJobs,
     ReportRuns,
+    ReprioritizeJobs,
+    ReprioritizeJobSet,
     Settings,
     SubmitJobs,
+    UpdateQueues,
 )
 from app.domain.decision import Deciding, Decision
 from app.domain.leading import begin_epoch, begin_instance, change_settings, expire_runs, lease_jobs
 from app.domain.limits import CLIENT_IDS_EXPIRED_PER_COMMAND_MAX
+from app.domain.operations import CANCEL, REPRIORITIZE, Reach, move_operations_on
 from app.domain.preempting import preempt_runs, reject_jobs
+from app.domain.preempting_on_request import preempt_jobs
+from app.domain.queues import create_queues, delete_queues, update_queues
 from app.domain.reporting import report_runs
+from app.domain.reprioritizing import reach_to_reprioritize, reprioritize_job_set, reprioritize_jobs
 from app.domain.state import Overlay
-from app.domain.submitting import create_queues, submit_jobs
+from app.domain.submitting import submit_jobs
 
 __all__ = ["Decision", "decide"]
+
+_REACH: dict[str, Reach] = {CANCEL: reach_to_cancel, REPRIORITIZE: reach_to_reprioritize}
 
 
 def decide(state: Overlay, command: Command, partition: int, offset: int, log_time_ms: int) -> Decision:
@@ -52,6 +63,12 @@ def decide(state: Overlay, command: Command, partition: int, offset: int, log_ti
             cancel_jobs(d, command)
         case CancelJobSet():
             operation = cancel_job_set(d, command)
+        case ReprioritizeJobs():
+            reprioritize_jobs(d, command)
+        case ReprioritizeJobSet():
+            operation = reprioritize_job_set(d, command)
+        case PreemptJobs():
+            preempt_jobs(d, command)
         case ExpireRuns():
             expire_runs(d, command)
         case PreemptRuns():
@@ -60,6 +77,10 @@ def decide(state: Overlay, command: Command, partition: int, offset: int, log_ti
             reject_jobs(d, command)
         case CreateQueues():
             create_queues(d, command)
+        case UpdateQueues():
+            update_queues(d, command)
+        case DeleteQueues():
+            delete_queues(d, command)
         case BeginInstance():
             begin_instance(d, command)
         case BeginEpoch():
@@ -69,7 +90,7 @@ def decide(state: Overlay, command: Command, partition: int, offset: int, log_ti
         case Continue():
             pass
     _forget_ids(d)
-    move_operations_on(d)
+    move_operations_on(d, _REACH)
     return d.finish(operation=operation)
 
 

@@ -114,9 +114,11 @@ class Deciding:
         self.decision.ordinals += 1
         return self.decision.ordinals - 1
 
-    def event(self, job_id: bytes, row: JobRow, head: JobHead, kind: EventKind, **details: Any) -> Event:
-        """Emits an event of a live job; `details` are fields of Event. The run's place is filled in while there is
-        a run."""
+    def event(
+        self, job_id: bytes, row: JobRow, head: JobHead, kind: EventKind, *, outranks: bool = False, **details: Any
+    ) -> Event:
+        """Emits an event of a live job; `details` are fields of Event, `outranks` one of JobEvent. The run's place is
+        filled in while there is a run."""
         before = state_of(head)
         run = head.run_id if head.run_id != bytes(16) else None
         if run is not None and "run_id" not in details:
@@ -130,7 +132,7 @@ class Deciding:
             attempt=details.pop("attempt", head.attempt),
             **details,
         )
-        self._emit(JobEvent(JobSetKey(row.queue, row.incarnation, row.job_set), event))
+        self._emit(JobEvent(JobSetKey(row.queue, row.incarnation, row.job_set), event, outranks=outranks))
         return event
 
     def submitted(self, job_set: JobSetKey, event: Event, data: JobData) -> None:

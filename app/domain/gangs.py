@@ -6,6 +6,7 @@ earlier one left behind does not count for it.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from app.domain.apply import state_of
 from app.domain.commands import Gang, JobItem, Lease, SubmitJobs
@@ -172,7 +173,7 @@ def _queue_again(d: Deciding, member: bytes, gang: JobGang, generation: int, *, 
     was_active = is_active(state_of(head))
     if was_active:
         reason = f"gang {gang.gang_id} starts again: a run of it was returned or lost"
-        run = {"run_id": head.run_id, "cluster": row.cluster, "node": row.node, "pool": row.pool}
+        run: dict[str, Any] = {"run_id": head.run_id, "cluster": row.cluster, "node": row.node, "pool": row.pool}
         d.stop(member, head.run_id, head.attempt, row.cluster, StopReason.RESTARTED, gone=False)
         returned = EventKind.LEASE_RETURNED
         d.event(member, row, head, returned, reason_code="GangRestarted", reason=reason, attempted=False, **run)

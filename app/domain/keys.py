@@ -6,12 +6,17 @@ from app.domain.commands import (
     CancelJobSet,
     Command,
     CreateQueues,
+    DeleteQueues,
     ExpireRuns,
     LeaseJobs,
+    PreemptJobs,
     PreemptRuns,
     RejectJobs,
     ReportRuns,
+    ReprioritizeJobs,
+    ReprioritizeJobSet,
     SubmitJobs,
+    UpdateQueues,
 )
 from app.domain.rows import POSITION_KEY, SETTINGS_KEY, cluster_key, job_key, queue_key, run_key
 
@@ -40,11 +45,13 @@ def keys_read(command: Command) -> tuple[list[bytes], list[bytes]]:
             keys += (run_key(preemption.run_id), job_key(preemption.job_id))
     elif isinstance(command, RejectJobs):
         keys.extend(job_key(rejection.job_id) for rejection in command.rejections)
-    elif isinstance(command, CancelJobs):
+    elif isinstance(command, CancelJobs | ReprioritizeJobs | PreemptJobs):
         keys.extend(job_key(job_id) for job_id in command.job_ids)
-    elif isinstance(command, CancelJobSet):
+    elif isinstance(command, CancelJobSet | ReprioritizeJobSet):
         keys.append(queue_key(command.queue))
-    elif isinstance(command, CreateQueues):
+    elif isinstance(command, DeleteQueues):
+        keys.extend(map(queue_key, command.names))
+    elif isinstance(command, CreateQueues | UpdateQueues):
         keys.extend(queue_key(spec.name) for spec in command.queues)
     elif isinstance(command, BeginInstance):
         keys.append(cluster_key(command.cluster))

@@ -4,6 +4,7 @@ argosy.commands again."""
 from bisect import bisect_right, insort
 from collections import Counter
 from collections.abc import Mapping
+from itertools import islice
 
 from app.domain.apply import position_of
 from app.domain.rows import POSITION_KEY, JobRow, OperationRow, PositionRow
@@ -33,6 +34,10 @@ class MemoryState:
         ids = self._sets.get((incarnation, job_set), [])
         start = bisect_right(ids, after)
         return ids[start : start + limit]
+
+    def jobs_of_queue(self, incarnation: int, limit: int) -> list[bytes]:
+        found = (job_id for key, ids in self._sets.items() if key[0] == incarnation for job_id in ids)
+        return list(islice(found, limit))
 
     def gang_sizes(self, gang: GangKey) -> dict[int, int]:
         return dict(Counter(self._gangs.get(gang, {}).values()))

@@ -10,9 +10,9 @@ from app.domain.events import StopReason
 from app.domain.ids import format_id
 from app.domain.leading import is_stale
 from app.domain.lifecycle import EventKind, JobState
-from app.domain.rows import FLAG_PREEMPTIBLE
+from app.domain.rows import FLAG_PREEMPTIBLE, JobHead, JobRow
 
-_PREEMPTED = {
+PREEMPTED = {
     PreemptReason.FAIR_SHARE: ("FairSharePreemption", "its queue held more than its fair share"),
     PreemptReason.URGENCY: ("UrgencyPreemption", "a job of a higher priority took its room"),
     PreemptReason.GANG: ("GangPreemption", "another member of its gang was preempted"),
@@ -51,17 +51,21 @@ def _preempt(d: Deciding, preemption: Preemption) -> Why | None:
         return ErrorCode.CONFLICT, "attempt", f"the run is attempt {head.attempt}"
     if not head.flags & FLAG_PREEMPTIBLE:
         return ErrorCode.INVALID, "jobId", "the job is not preemptible"
-    code, reason = _PREEMPTED[preemption.reason]
+    code, reason = PREEMPTED[preemption.reason]
     reason = preemption.message or reason
+    end_preempted(d, job_id, row, head, reason_code=code, reason=reason, preempted_by=preemption.by_job)
+    return None
+
+
+def end_preempted(d: Deciding, job_id: bytes, row: JobRow, head: JobHead, **details: Any) -> None:
+    """Ends an active job and its run, which holds its room until its last word; `details` are fields of Event."""
     d.stop(job_id, head.run_id, head.attempt, row.cluster, StopReason.PREEMPTED, gone=False)
-    details: dict[str, Any] = {"reason_code": code, "reason": reason, "preempted_by": preemption.by_job}
     for kind in (EventKind.PREEMPTING, EventKind.PREEMPTED):
         d.event(job_id, row, head, kind, **details)
         job = d.job(job_id)
         assert job is not None
         row, head = job
     d.event(job_id, row, head, EventKind.FAILED, terminal=True, retryable=False, **details)
-    return None
 
 
 def _reject(d: Deciding, rejection: Rejection) -> Why | None:

@@ -127,12 +127,14 @@ class JobGang(Struct, frozen=True, kw_only=True):
 
 class JobMore(Struct, frozen=True, kw_only=True):
     """What most jobs do not have: nodes of attempted runs ("cluster/node"), runs displaced by the current lease until
-    it runs or is over, the stopping run, the gang."""
+    it runs or is over, the stopping run, the gang. prioritized_offset: of the command that gave the job its priority
+    while an older operation had still to reach it (-1 = none): that operation passes it by."""
 
     avoid_nodes: tuple[str, ...] = ()
     displaced: tuple[RunPosition, ...] = ()
     stopping_run: bytes | None = None
     gang: JobGang | None = None
+    prioritized_offset: int = -1
 
 
 class JobRow(Struct, frozen=True, kw_only=True):
@@ -173,7 +175,8 @@ class QueueRow(Struct, frozen=True, kw_only=True):
 
 
 class OperationRow(Struct, frozen=True, kw_only=True):
-    """An open job-set command. cursor: id of the last job that it reached; states empty = all live states."""
+    """An open job-set command. kind: cancel or reprioritize (then with the priority); cursor: id of the last job that
+    it reached; states empty = all live states."""
 
     kind: str
     queue: str
@@ -184,6 +187,7 @@ class OperationRow(Struct, frozen=True, kw_only=True):
     requestor: str
     cursor: bytes
     total: int
+    priority: int | None = None
 
 
 class ClusterRow(Struct, frozen=True, kw_only=True):

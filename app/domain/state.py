@@ -70,6 +70,9 @@ class StateReader(Protocol):
     def jobs_of_set(self, incarnation: int, job_set: str, after: bytes, limit: int) -> list[bytes]:
         """Ids of live jobs of a job set above `after`, ascending, at most `limit`."""
 
+    def jobs_of_queue(self, incarnation: int, limit: int) -> list[bytes]:
+        """Ids of live jobs of a queue, any of them, at most `limit`."""
+
     def gang_sizes(self, gang: GangKey) -> Mapping[int, int]:
         """Numbers of live members of a gang by generation."""
 
@@ -205,6 +208,16 @@ class Overlay:
             new = layer.new.get(key, [])
             found.update(filter(stays, new[bisect_right(new, after) :]))
         return sorted(found)[:limit]
+
+    def jobs_of_queue(self, incarnation: int, limit: int) -> list[bytes]:
+        """Ids of live jobs of a queue, any of them, at most `limit`."""
+        layers = self._kept, self._now
+        # Each that left in this step may be one that the store still names.
+        found = self.base.jobs_of_queue(incarnation, limit + sum(len(layer.gone) for layer in layers))
+        for layer in layers:
+            for key, ids in layer.new.items():
+                found += ids if key[0] == incarnation else []
+        return [job_id for job_id in dict.fromkeys(found) if self.row(b"j" + job_id) is not None][:limit]
 
     def gang_sizes(self, gang: GangKey) -> Mapping[int, int]:
         """Numbers of live members of a gang by generation."""

@@ -1,13 +1,10 @@
-"""Deciding CreateQueues and SubmitJobs: queues come into being, jobs enter them; exact de-duplication by client id
-and request id."""
+"""Deciding SubmitJobs: jobs enter a queue; exact de-duplication by client id and request id."""
 
 from functools import partial
 
-from msgspec.structs import replace
-
-from app.domain.authority import CREATE_QUEUE, may
-from app.domain.changes import IdRemembered, JobSetKey, QueueCreated
-from app.domain.commands import CreateQueues, Gang, JobItem, SubmitJobs
+from app.domain.authority import may
+from app.domain.changes import IdRemembered, JobSetKey
+from app.domain.commands import Gang, JobItem, SubmitJobs
 from app.domain.decision import Deciding
 from app.domain.errors import ErrorCode
 from app.domain.events import Duplicate, Event, JobData, Outcome
@@ -24,26 +21,6 @@ from app.domain.rows import (
     queue_key,
     request_id_key,
 )
-
-
-def create_queues(d: Deciding, command: CreateQueues) -> None:
-    """Creates the queues that do not exist. Who creates a queue without owners owns it."""
-    principal = command.principal
-    if CREATE_QUEUE not in principal.verbs:
-        d.refuse(
-            -1,
-            ErrorCode.FORBIDDEN,
-            "queues",
-            f"{principal.user} may not create queues: the verb {CREATE_QUEUE} is needed",
-        )
-        return
-    for index, spec in enumerate(command.queues):
-        if d.state.row(queue_key(spec.name)) is not None:
-            d.refuse(index, ErrorCode.CONFLICT, f"queues[{index}].name", f"queue {spec.name} exists already")
-            continue
-        if not spec.owners and not spec.group_owners:
-            spec = replace(spec, owners=(principal.user,))
-        d.change(QueueCreated(spec))
 
 
 def submit_jobs(d: Deciding, command: SubmitJobs) -> None:

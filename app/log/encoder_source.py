@@ -96,7 +96,7 @@ class EncoderSource:
 
     def _write(self, kind: FieldType, value: str) -> None:
         """Statements or a waiting expression that put `value` (an expression) out."""
-        if kind.nullable and kind.kind in (Kind.RECORD, Kind.ARRAY):
+        if kind.nullable and kind.kind in (Kind.RECORD, Kind.ARRAY, Kind.MAP):
             self._write_nullable(kind, value)
         elif kind.kind is Kind.RECORD:
             self._write_record(kind, value)

@@ -24,9 +24,14 @@ FRAME_BYTES = 5
 
 CLASSES: dict[str, type[msgspec.Struct]] = {
     "CreateQueues": commands.CreateQueues,
+    "UpdateQueues": commands.UpdateQueues,
+    "DeleteQueues": commands.DeleteQueues,
     "SubmitJobs": commands.SubmitJobs,
     "CancelJobs": commands.CancelJobs,
     "CancelJobSet": commands.CancelJobSet,
+    "ReprioritizeJobs": commands.ReprioritizeJobs,
+    "ReprioritizeJobSet": commands.ReprioritizeJobSet,
+    "PreemptJobs": commands.PreemptJobs,
     "Continue": commands.Continue,
     "Settings": commands.Settings,
     "BeginEpoch": commands.BeginEpoch,

@@ -43,8 +43,15 @@ def reference_bytes(schema: Schema, value: Any) -> bytes:
     """What fastavro writes."""
     stream = io.BytesIO()
     plain = msgspec.to_builtins(value, builtin_types=(bytes,))
-    fastavro.schemaless_writer(stream, schema.parsed, plain)
+    fastavro.schemaless_writer(stream, schema.parsed, lists_for_tuples(plain))
     return stream.getvalue()
+
+
+def lists_for_tuples(value: Any) -> Any:
+    """In a union, fastavro takes a tuple for the name of a branch with its value."""
+    if isinstance(value, dict):
+        return {key: lists_for_tuples(each) for key, each in value.items()}
+    return [lists_for_tuples(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 @by_name
