@@ -24,14 +24,14 @@ TOKEN_BYTES_MAX = 4_096
 FAKE_TIMINGS = Timings(
     create_timeout_ms=2_000,
     last_words_ms=5_000,
-    image_not_found_ms=10_000,
-    image_unavailable_ms=30_000,
-    stuck_starting_ms=120_000,
+    image_not_found_ms=5_000,
+    image_unavailable_ms=10_000,
+    stuck_starting_ms=15_000,
     force_delete_ms=5_000,
     node_lost_ms=5_000,
 )
 """An in-process cluster has no create under way that outlives its process, and nobody waits a quarter of an hour for
-a played image."""
+a played image. A pod may take as long to begin as its cluster says, and stuck_starting_ms more."""
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def options_of(settings: Settings, cluster: str) -> ExecutorOptions:
         kubernetes=None if known.kubernetes is None else _kubernetes_options(known.kubernetes),
         health_host=settings.health.host,
         health_port=settings.health.port,
-        timings=_timings_of(known.kubernetes) if fake is None else FAKE_TIMINGS,
+        timings=_timings_of(known.kubernetes) if fake is None else _fake_timings(fake.spec),
         manifest_rules=_manifest_rules(known.kubernetes),
         lane_timings=LaneTimings(
             reports_every_ms=own.sync_interval_ms,
@@ -118,6 +118,10 @@ def _manifest_rules(kubernetes: KubernetesSettings | None) -> ManifestRules:
     return ManifestRules(
         stripped_resources=frozenset(kubernetes.stripped_resources), priority_class=kubernetes.priority_class
     )
+
+
+def _fake_timings(spec: FakeClusterSpec) -> Timings:
+    return replace(FAKE_TIMINGS, stuck_starting_ms=FAKE_TIMINGS.stuck_starting_ms + spec.start_delay_ms)
 
 
 def _timings_of(kubernetes: KubernetesSettings | None) -> Timings:

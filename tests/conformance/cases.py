@@ -9,7 +9,12 @@ from enum import StrEnum
 from typing import Any
 
 MISSING_NAMESPACE, FORBIDDEN_NAMESPACE = "missing-jobs", "forbidden-jobs"
-LOST_NODE_LABEL = "conformance.example/lost"
+LOST_NODE_LABEL, FULL_NODE_LABEL = "conformance.example/lost", "conformance.example/full"
+MAX_ATTEMPTS = 2
+LOW, HIGH = "conformance-low", "conformance-high"
+CLASSES = {LOW: (100, True), HIGH: (200, False)}
+"""priority class -> (priority, preemptible); beside the default ones"""
+FULL_NODE_CPU = "1"
 
 
 class Act(StrEnum):
@@ -18,12 +23,17 @@ class Act(StrEnum):
     NOTHING = ""
     CANCEL = "it is cancelled"
     LOSE_NODE = "its node leaves the cluster"
+    DELETE = "somebody else asks for its pod's deletion"
+    PREEMPT = "a job of a higher class needs its node"
+    LOSE_POD = "its executor is killed, and its pod removed before the next one comes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """One case. shows: kinds that come in this order, others may stand between; ends: the last kind; code, exit_code:
-    of the first event that has a reason code."""
+    of the first event that has a reason code. later: it is submitted when all others have ended, for what is done to it
+    would touch them. members: annotations of each member, where the case is a gang; none of them ends before all run.
+    only_fake: why kwok cannot play it."""
 
     name: str
     what: str
@@ -36,10 +46,19 @@ class Case:
     namespace: str = "default"
     act: Act = Act.NOTHING
     act_at: str = ""
+    later: bool = False
+    members: tuple[Mapping[str, str], ...] = ()
+    only_fake: str = ""
+
+    @property
+    def jobs(self) -> int:
+        return len(self.members) or 1
 
 
-def container(*command: str, image: str = "busybox:1.37", name: str = "main", **more: Any) -> dict[str, Any]:
-    resources = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}}
+def container(
+    *command: str, image: str = "busybox:1.37", name: str = "main", cpu: str = "100m", **more: Any
+) -> dict[str, Any]:
+    resources = {"requests": {"cpu": cpu, "memory": "64Mi"}, "limits": {"cpu": cpu, "memory": "64Mi"}}
     return {"name": name, "image": image, "command": list(command), "resources": resources, **more}
 
 
@@ -50,6 +69,12 @@ def pod(*command: str, image: str = "busybox:1.37", **more: Any) -> dict[str, An
 RAN = ("LEASED", "PENDING", "RUNNING")
 HELD_UP = ("LEASED", "PENDING")
 AGAIN = ("LEASED", "LEASE_RETURNED", "QUEUED", "LEASED", "LEASE_RETURNED")
+
+PREEMPTOR = {
+    **pod("sleep", "1", nodeSelector={FULL_NODE_LABEL: "true"}, priorityClassName=HIGH),
+    "containers": [container("sleep", "1", cpu="700m")],
+}
+"""what takes the room of the case `preempted`; it must succeed"""
 
 CASES = (
     Case(name="sleeps", what="sleeps and ends well", spec=pod("sleep", "2"), shows=RAN, ends="SUCCEEDED"),
@@ -223,6 +248,69 @@ CASES = (
         code="NodeLost",
         act=Act.LOSE_NODE,
         act_at="RUNNING",
+    ),
+    Case(
+        name="stuck-starting",
+        what="its containers do not begin in time, at every attempt",
+        spec=pod("sleep", "1"),
+        annotations={"fake-cluster/start-delay-ms": "600000"},
+        shows=AGAIN,
+        ends="FAILED",
+        code="StuckStarting",
+    ),
+    Case(
+        name="stuck-terminating",
+        what="somebody else asks for the running pod's deletion, and it does not stop",
+        spec=pod("sleep", "600"),
+        annotations={"fake-cluster/hang-after-ms": "2000"},
+        shows=RAN,
+        ends="FAILED",
+        code="StuckTerminating",
+        act=Act.DELETE,
+        act_at="RUNNING",
+    ),
+    Case(
+        name="pod-lost",
+        what="the pod vanishes while its executor is away, and nobody saw how it ended",
+        spec=pod("sleep", "600"),
+        annotations={"fake-cluster/delete-after-ms": "2500"},
+        shows=RAN,
+        ends="FAILED",
+        code="PodLost",
+        act=Act.LOSE_POD,
+        act_at="RUNNING",
+        later=True,
+    ),
+    Case(
+        name="preempted",
+        what="a job of a higher priority class takes the room of the running pod",
+        spec={
+            **pod("sleep", "600", nodeSelector={FULL_NODE_LABEL: "true"}, priorityClassName=LOW),
+            "containers": [container("sleep", "600", cpu="700m")],
+        },
+        shows=(*RAN, "PREEMPTING", "PREEMPTED"),
+        ends="FAILED",
+        code="UrgencyPreemption",
+        act=Act.PREEMPT,
+        act_at="RUNNING",
+    ),
+    Case(
+        name="gang-waits",
+        what="a gang of two, of which the first waits until the second has begun",
+        spec=pod("sleep", "1"),
+        annotations={"fake-cluster/wait-for-gang": "true"},
+        members=({"fake-cluster/start-delay-ms": "100"}, {"fake-cluster/start-delay-ms": "4000"}),
+        shows=RAN,
+        ends="SUCCEEDED",
+        only_fake="pods of kwok know nothing of each other",
+    ),
+    Case(
+        name="gang",
+        what="a gang of two that run together",
+        spec=pod("sleep", "8"),
+        members=({}, {}),
+        shows=RAN,
+        ends="SUCCEEDED",
     ),
     Case(
         name="cancelled-running",

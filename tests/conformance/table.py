@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from app.executor.fake_cluster import script
-from tests.conformance.cases import CASES, Act, Case
+from tests.conformance.cases import CASES, MAX_ATTEMPTS, Act, Case
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 FAKE_HEAD = """# What a pod of a fake cluster does
@@ -14,11 +14,11 @@ fake cluster reads a pod's spec by this table and journals what was created and 
 of infra/kube play pods on a local Kubernetes API server by the same table, as far as the conformance suite needs it.
 
 """
-HEAD = """# What becomes of a job in a cluster
+HEAD = f"""# What becomes of a job in a cluster
 
 This page is made from the cases of tests/conformance by `python -m tests.conformance.table`; do not edit it. Each case
 is run on a fake cluster and on a real Kubernetes API server, through the whole stack; the events are those that
-`jobSetEvents` gives, others may stand between them. With `scheduler.max_attempts: 2`.
+`jobSetEvents` gives, others may stand between them. With `scheduler.max_attempts: {MAX_ATTEMPTS}`.
 
 | case | the job | events | reason code | exit code |
 |---|---|---|---|---|
@@ -43,6 +43,8 @@ def _row(case: Case) -> str:
         what += f"; {case.act.value} at {case.act_at}"
     if case.annotations:
         what += f" ({', '.join(f'`{key}: {value}`' for key, value in case.annotations.items())})"
+    if case.only_fake:
+        what += f" (fake clusters only: {case.only_fake})"
     events = " → ".join((*case.shows, case.ends))
     exit_code = "" if case.exit_code is None else case.exit_code
     return f"| {case.name} | {what} | {events} | {case.code or ''} | {exit_code} |\n"

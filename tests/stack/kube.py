@@ -68,12 +68,21 @@ class KubePlane:
         self._start("etcd", self.node.etcd_command(), self.node.etcd_is_ready)
 
     def start_apiserver(self) -> None:
+        self.spawn_apiserver()
+        self.await_apiserver()
+
+    def await_apiserver(self) -> None:
+        """Until it is ready; may be called by any thread."""
+        self._await("kube-apiserver", self.node.is_ready)
+
+    def spawn_apiserver(self) -> None:
+        """Not ready yet. It dies with the thread that calls this, so that should be the main one."""
         command = self.node.apiserver_command()
         if self._audited:
             policy = self.node.directory / "audit-policy.yaml"
             policy.write_text(AUDIT_POLICY)
             command += ["--audit-policy-file", str(policy), "--audit-log-path", str(self._audit_log)]
-        self._start("kube-apiserver", command, self.node.is_ready)
+        self._spawn("kube-apiserver", command)
 
     @property
     def _audit_log(self) -> Path:
@@ -138,16 +147,28 @@ class KubePlane:
         if granted:
             self.node.grant(self.client, [name])
 
+    def make_priority_class(self, name: str, priority: int) -> None:
+        """A priority class that pods may name."""
+        kind = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}}
+        self.client.ensure("/apis/scheduling.k8s.io/v1/priorityclasses", {**kind, "value": priority})
+
     def patch(self, path: str, body: Mapping[str, Any]) -> None:
         """A merge patch."""
         self.client.call("PATCH", path, body, content_type="application/merge-patch+json")
 
     def _start(self, name: str, command: list[str], ready: Callable[[], bool]) -> None:
-        log = self.node.directory / f"{name}.log"
-        child = spawn(name, command, log=log, die_with_parent=True)
-        self._children[name] = child
-        deadline = time.monotonic() + READY_TIMEOUT_S
+        self._spawn(name, command)
+        self._await(name, ready)
+
+    def _spawn(self, name: str, command: list[str]) -> None:
+        self._children[name] = spawn(name, command, log=self._log(name), die_with_parent=True)
+
+    def _await(self, name: str, ready: Callable[[], bool]) -> None:
+        child, deadline = self._children[name], time.monotonic() + READY_TIMEOUT_S
         while not ready():
             if child.exit_code() is not None or time.monotonic() > deadline:
-                raise AdminError(f"{name} did not start: {last_lines(log)}")
+                raise AdminError(f"{name} did not start: {last_lines(self._log(name))}")
             time.sleep(0.05)
+
+    def _log(self, name: str) -> Path:
+        return self.node.directory / f"{name}.log"

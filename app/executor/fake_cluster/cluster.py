@@ -65,6 +65,7 @@ class FakeCluster:
         self._changed: set[str] = set()
         self._gone: list[Pod] = []
         self._losses: list[tuple[int, str]] = []
+        self._gangs: dict[tuple[str, str, int], dict[str, FakePod]] = {}
         self._lost: set[str] = set()
         self._removed_nodes: list[str] = []
         self._wake = asyncio.Event()
@@ -230,6 +231,7 @@ class FakeCluster:
         if not pod.line.refused:
             self._take_room(pod)
         self._touch(pod, now_ms)
+        self._meet(pod, now_ms)
         return Created()
 
     def _admitted(self, manifest: PodManifest, now_ms: int) -> FakePod:
@@ -269,11 +271,39 @@ class FakeCluster:
     @staticmethod
     def _deletion_by_others(pod: FakePod) -> DeletedLine | None:
         """What its script says that somebody else will do to it."""
-        begins, after_ms = pod.life.run_start_ms, pod.line.script.deleted_after_ms
-        if not after_ms or begins is None:
+        begins, script = pod.life.run_start_ms, pod.line.script
+        if begins is None:
             return None
-        at_ms = begins + after_ms
-        return DeletedLine(at=at_ms, uid=pod.line.uid, grace_seconds=0, gone=at_ms)
+        if script.hangs_after_ms:
+            at_ms = begins + script.hangs_after_ms
+            never_ms = at_ms + FOREVER_MS
+            return DeletedLine(at=at_ms, uid=pod.line.uid, grace_seconds=script.grace_seconds, gone=never_ms)
+        if script.deleted_after_ms:
+            at_ms = begins + script.deleted_after_ms
+            return DeletedLine(at=at_ms, uid=pod.line.uid, grace_seconds=0, gone=at_ms)
+        return None
+
+    def _meet(self, pod: FakePod, now_ms: int) -> None:
+        """When the last member of a gang is there it is known when all have begun; the journal says it to those who
+        come later."""
+        gang = pod.gang
+        members = self._gangs.get(gang, {}) if gang is not None else {}
+        if gang is None or len(members) < gang[2]:
+            return
+        living = [member for member in members.values() if member.deleted is None]
+        begins = [member.life.run_start_ms for member in living]
+        if len(living) < gang[2] or None in begins:
+            return
+        met_ms = max(begin for begin in begins if begin is not None)
+        lines = [member.meet(met_ms) for member in living]
+        try:
+            self._journal.append(lines)
+        except JournalError:
+            return
+        del self._gangs[gang]
+        for member, line in zip(living, lines, strict=True):
+            member.line, member.life = line, FakePod.of(line).life
+            self._touch(member, now_ms)
 
     def _lose_nodes(self, now_ms: int) -> None:
         """Nodes whose time has come vanish; what runs there is never heard of again."""
@@ -286,6 +316,8 @@ class FakeCluster:
     def _keep(self, pod: FakePod) -> None:
         self._pods[pod.line.uid] = pod
         self._uids[(pod.line.namespace, pod.line.name)] = pod.line.uid
+        if pod.gang is not None:
+            self._gangs.setdefault(pod.gang, {})[pod.line.uid] = pod
         if pod.node_lost_ms is not None:
             heapq.heappush(self._losses, (pod.node_lost_ms, pod.line.node))
 
@@ -307,6 +339,8 @@ class FakeCluster:
         if pod.is_gone(now_ms):
             del self._pods[pod.line.uid]
             del self._uids[(pod.line.namespace, pod.line.name)]
+            if pod.gang is not None:
+                self._gangs.get(pod.gang, {}).pop(pod.line.uid, None)
             self._changed.discard(pod.line.uid)
             self._gone.append(pod.seen_at(now_ms))
         else:

@@ -2,9 +2,17 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 from app.executor.fake_cluster.records import CreatedLine, DeletedLine
 from app.executor.fake_cluster.timeline import Timeline, containers_at, next_change_ms, phase_at, stopped, timeline_of
-from app.executor.kubernetes import Pod, RunOfPod
+from app.executor.kubernetes import (
+    ANNOTATION_GANG_CARDINALITY,
+    ANNOTATION_GANG_ID,
+    ANNOTATION_QUEUE,
+    Pod,
+    RunOfPod,
+)
 from app.executor.pod_object import run_of_pod
 from app.pods.quantity import Resources, resources_of
 
@@ -25,9 +33,23 @@ class FakePod:
     @classmethod
     def of(cls, line: CreatedLine, deleted: DeletedLine | None = None, mark: str = "") -> "FakePod":
         """The pod of a journal line; everything about it follows from that line."""
-        life = timeline_of(line.script, line.at, line.refused, line.refused_message)
+        life = timeline_of(line.script, line.at, line.refused, line.refused_message, line.met)
         run = run_of_pod(line.name, line.labels, line.annotations)
         return cls(line=line, life=life, run=run, requests=resources_of(line.requests), deleted=deleted, mark=mark)
+
+    @property
+    def gang(self) -> tuple[str, str, int] | None:
+        """(queue, gang, cardinality) while it waits for the other members of its gang."""
+        told = self.line.annotations
+        cardinality = told.get(ANNOTATION_GANG_CARDINALITY, "")
+        if not self.line.script.waits_for_gang or self.line.met or self.line.refused or not cardinality.isdigit():
+            return None
+        return told.get(ANNOTATION_QUEUE, ""), told.get(ANNOTATION_GANG_ID, ""), int(cardinality)
+
+    def meet(self, met_ms: int) -> CreatedLine:
+        """The line of this pod once all members of its gang have begun; nothing changes yet."""
+        line = msgspec.structs.replace(self.line, met=met_ms)
+        return msgspec.structs.replace(line, ends=FakePod.of(line).life.end_ms or 0)
 
     @property
     def current(self) -> Timeline:
@@ -49,8 +71,8 @@ class FakePod:
     def next_change_ms(self, now_ms: int) -> int | None:
         """When it looks different next."""
         times = [next_change_ms(self.current, now_ms)]
-        if self.deleted is not None and self.deleted.gone > now_ms:
-            times.append(self.deleted.gone)
+        if self.deleted is not None:
+            times += [time for time in (self.deleted.at, self.deleted.gone) if time > now_ms]
         return min((time for time in times if time is not None), default=None)
 
     def seen_at(self, now_ms: int) -> Pod:

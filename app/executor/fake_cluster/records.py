@@ -18,7 +18,8 @@ class CreatedLine(
     Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, tag="created", tag_field="event"
 ):
     """A pod was created. refused: the kubelet's reason for not admitting it; starts, ends: when its first container
-    begins and its phase becomes terminal unless it is deleted (0 = never); requests as Kubernetes text."""
+    begins and its phase becomes terminal unless it is deleted (0 = never); requests as Kubernetes text; met: when all
+    members of its gang have begun (0 = not known yet). A later line of the same pod replaces an earlier one."""
 
     at: int
     uid: str
@@ -36,6 +37,7 @@ class CreatedLine(
     refused_message: str = ""
     starts: int = 0
     ends: int = 0
+    met: int = 0
 
 
 class DeletedLine(

@@ -23,7 +23,11 @@
 | … `fail-attempts` N | the first N attempts of the job exit 1 |
 | … `refuse` REASON | the node refuses the pod at admission (`OutOfcpu`) |
 | … `delete-after-ms` | somebody else removes the pod so long after it began |
+| … `hang-after-ms` | somebody else asks for the pod's deletion so long after it began, and it does not stop: only force
+  removes it |
 | … `lose-node-after-ms` | at the first attempt the pod runs for ever, and its node vanishes so long after it began |
+| … `wait-for-gang` `true` | what was read begins once all members of the gang have begun, until then its containers
+  run |
 """
 
 import re
@@ -70,8 +74,9 @@ class ContainerScript(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PodScript(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a pod does. Times from its start: deadline_ms, deleted_after_ms (by somebody else), node_lost_after_ms; 0 =
-    never. refuse: the kubelet's reason for not admitting it."""
+    """What a pod does. Times from its start: deadline_ms, deleted_after_ms (by somebody else), hangs_after_ms (the
+    same, and it does not stop), node_lost_after_ms; 0 = never. refuse: the kubelet's reason for not admitting it.
+    waits_for_gang: its containers wait for those of the other members of its gang."""
 
     containers: tuple[ContainerScript, ...]
     start_delay_ms: int = 0
@@ -79,8 +84,10 @@ class PodScript(Struct, frozen=True, kw_only=True, omit_defaults=True):
     grace_seconds: int = 30
     deadline_ms: int = 0
     deleted_after_ms: int = 0
+    hangs_after_ms: int = 0
     node_lost_after_ms: int = 0
     refuse: str = ""
+    waits_for_gang: bool = False
 
 
 def read_script(
@@ -99,8 +106,10 @@ def read_script(
         grace_seconds=grace_s if isinstance(grace_s, int) and grace_s >= 0 else 30,
         deadline_ms=deadline_s * 1_000 if isinstance(deadline_s, int) and deadline_s > 0 else 0,
         deleted_after_ms=override.number("delete-after-ms", 0),
+        hangs_after_ms=override.number("hang-after-ms", 0),
         node_lost_after_ms=override.node_lost_after_ms,
         refuse=override.text("refuse"),
+        waits_for_gang=override.text("wait-for-gang") == "true",
     )
 
 

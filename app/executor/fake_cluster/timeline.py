@@ -44,8 +44,11 @@ class Timeline:
         return min((s.start_ms for s in self.spans if s.start_ms is not None and not s.script.init), default=None)
 
 
-def timeline_of(script: PodScript, created_ms: int, refused: str = "", refused_message: str = "") -> Timeline:
-    """The life of a pod that nobody deletes. refused: the kubelet's reason for not admitting it, "" = admitted."""
+def timeline_of(
+    script: PodScript, created_ms: int, refused: str = "", refused_message: str = "", met_ms: int = 0
+) -> Timeline:
+    """The life of a pod that nobody deletes. refused: the kubelet's reason for not admitting it, "" = admitted. met_ms:
+    when all members of its gang have begun, 0 = not known yet."""
     if refused:
         spans = tuple(Span(script=c, start_ms=None, end_ms=None, exit_code=0) for c in script.containers)
         return Timeline(
@@ -56,7 +59,7 @@ def timeline_of(script: PodScript, created_ms: int, refused: str = "", refused_m
             reason=refused,
             message=refused_message,
         )
-    spans, end_ms, failed = _spans(script, created_ms + script.start_delay_ms)
+    spans, end_ms, failed = _spans(script, created_ms + script.start_delay_ms, met_ms)
     deadline_ms = created_ms + script.deadline_ms
     if script.deadline_ms and (end_ms is None or end_ms > deadline_ms):
         return Timeline(
@@ -115,7 +118,7 @@ def next_change_ms(timeline: Timeline, now_ms: int) -> int | None:
     return min((time for time in times if time is not None and time > now_ms), default=None)
 
 
-def _spans(script: PodScript, start_ms: int) -> tuple[tuple[Span, ...], int | None, bool]:
+def _spans(script: PodScript, start_ms: int, met_ms: int) -> tuple[tuple[Span, ...], int | None, bool]:
     """The spans, when the pod ends, and whether it fails."""
     spans: list[Span] = []
     at_ms: int | None = start_ms
@@ -135,7 +138,8 @@ def _spans(script: PodScript, start_ms: int) -> tuple[tuple[Span, ...], int | No
     if any(container.waiting for container in main):
         at_ms = None
     for container in main:
-        ended = None if at_ms is None else _end(at_ms, container)
+        alone = at_ms is None or (script.waits_for_gang and not met_ms)
+        ended = None if at_ms is None or alone else _end(max(at_ms, met_ms), container)
         spans.append(Span(script=container, start_ms=at_ms, end_ms=ended, exit_code=container.exit_code))
     if init_failed or at_ms is None:
         return tuple(spans), end_ms, init_failed

@@ -27,6 +27,7 @@ from app.executor.kube.calls import (
     NoAnswerError,
     NotSentError,
 )
+from app.executor.kube.doubt import meaning_of_forbidden
 from app.executor.kube.follow import EventType, Follower, Step
 from app.executor.kube.lease import KubernetesLease
 from app.executor.kube.objects import NodeJson, PodJson, PodReader, node_of
@@ -143,15 +144,14 @@ class KubernetesCluster:
 
     async def create_pod(self, manifest: PodManifest, timeout_ms: int) -> CreateOutcome:
         """Creates a pod; a name that is taken by this very run is success."""
-        path = f"/api/v1/namespaces/{quote(manifest.namespace, safe='')}/pods"
+        namespace_path = f"/api/v1/namespaces/{quote(manifest.namespace, safe='')}"
         try:
-            answer = await self._calls.call(
-                "POST",
-                path,
-                manifest.body,
-                query={"timeout": f"{max(1, timeout_ms // 1_000)}s"},
-                timeout_s=timeout_ms / 1_000 + ANSWER_MARGIN_S,
-            )
+            answer = await self._post(f"{namespace_path}/pods", manifest, timeout_ms)
+            if answer.status == 403:
+                meaning = await meaning_of_forbidden(self._calls, self._lease, namespace_path, answer)
+                if meaning is not None:
+                    return meaning
+                answer = await self._post(f"{namespace_path}/pods", manifest, timeout_ms)
         except NotSentError as error:
             return NotSent(str(error))
         except NoAnswerError as error:
@@ -208,6 +208,11 @@ class KubernetesCluster:
         if tasks:
             await asyncio.wait(tasks)
         await self._calls.close()
+
+    async def _post(self, path: str, manifest: PodManifest, timeout_ms: int) -> Answer:
+        query = {"timeout": f"{max(1, timeout_ms // 1_000)}s"}
+        timeout_s = timeout_ms / 1_000 + ANSWER_MARGIN_S
+        return await self._calls.call("POST", path, manifest.body, query=query, timeout_s=timeout_s)
 
     async def _outcome_of_taken_name(self, manifest: PodManifest) -> CreateOutcome:
         try:

@@ -62,6 +62,10 @@ class KubernetesLease:
             lease["spec"] = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
             await self._call("PUT", f"{self._collection}/{self._name}", lease)
 
+    async def check_readable(self) -> None:
+        """Whether it may be read now. Raises ClusterUnavailableError."""
+        await self._call("GET", f"{self._collection}/{self._name}")
+
     def _has_run_out(self, lease: dict[str, Any]) -> bool:
         version = lease["metadata"].get("resourceVersion", "")
         now_ms = self._monotonic_ms()

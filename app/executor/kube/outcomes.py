@@ -9,6 +9,8 @@ from app.executor.kubernetes import Created, CreateOutcome, NotSent, RefusalKind
 
 _TRY_AGAIN = frozenset({401, 429, 503})
 _INVALID = frozenset({400, 413, 415, 422})
+_STARTING = "not yet ready to handle request"
+"""what admission plugins of an API server say that has just started; they say it as 403"""
 _BEFORE_STORING = ("failed calling webhook", "admission webhook", "failed to call webhook")
 
 
@@ -23,6 +25,8 @@ def outcome_of_create(answer: Answer, namespace: str) -> CreateOutcome | None:
         return NotSent(f"{message} (HTTP {status})")
     if status in _INVALID:
         return Refused(RefusalKind.INVALID, message)
+    if status == 403 and _STARTING in message:
+        return NotSent(message)
     if status == 403:
         ends = "is being terminated" in message
         return Refused(RefusalKind.NAMESPACE_MISSING if ends else RefusalKind.FORBIDDEN, message)

@@ -31,7 +31,7 @@ TIMINGS = Timings(
     force_delete_ms=2_000,
     image_not_found_ms=1_000,
     image_unavailable_ms=1_000,
-    stuck_starting_ms=4_000,
+    stuck_starting_ms=6_000,
     node_lost_ms=1_000,
     full_every_ms=3_000,
     full_retry_ms=1_000,
@@ -68,7 +68,8 @@ class Running:
 async def executor(
     kubeconfig: Path, api: SmallApi, *, cluster: str = "c0", fails: bool = False
 ) -> AsyncIterator[Running]:
-    """Runs until the block ends; it is then stopped in order. fails: it may leave by itself."""
+    """Runs until the block ends; it is then stopped in order. cluster: tests of one plane take names of their own, for
+    what an earlier one left is else taken for theirs. fails: it may leave by itself."""
     kube = KubernetesCluster(
         KubeAccess(kubeconfig=kubeconfig), cluster=cluster, lease_namespace="default", rng=Random(3)
     )

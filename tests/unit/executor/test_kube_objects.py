@@ -125,6 +125,8 @@ def test_other_answers_are_success_not_sent_or_unknown() -> None:
     assert outcome_of_create(answer(409, "AlreadyExists"), "x") is None
     assert isinstance(outcome_of_create(answer(429), "x"), NotSent)
     assert isinstance(outcome_of_create(answer(401), "x"), NotSent)
+    starting = answer(403, "Forbidden", 'pods "p" is forbidden: not yet ready to handle request')
+    assert isinstance(outcome_of_create(starting, "x"), NotSent)
     assert isinstance(outcome_of_create(answer(500, "InternalError", "etcdserver: request timed out"), "x"), Unknown)
     assert isinstance(outcome_of_create(answer(504), "x"), Unknown)
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_settings_become_options(tmp_path: Path) -> None:
     options = options_of(settings(tmp_path), "c0")
     assert options.token == "the-token"
     assert options.lane_timings.reports_every_ms == 50
-    assert options.timings == FAKE_TIMINGS
+    assert options.timings == replace(FAKE_TIMINGS, stuck_starting_ms=FAKE_TIMINGS.stuck_starting_ms + 70)
     assert options.fake is not None
     assert options.fake.journal_dir == tmp_path / "data" / "c0"
     assert options.fake.spec.start_delay_ms == 70

@@ -1,0 +1,287 @@
+"""The cases on a fake cluster and on a real Kubernetes API server, through the whole stack to the GraphQL stream.
+
+All jobs of a cluster are submitted at once and followed to their ends; then each case is judged by its own events.
+Without Go (and without the programs it once built) the real half is skipped, with the reason.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from app.admin.kube_node import KubeNodes, node_object
+from tests.conformance.cases import (
+    CASES,
+    CLASSES,
+    FORBIDDEN_NAMESPACE,
+    FULL_NODE_CPU,
+    FULL_NODE_LABEL,
+    LOST_NODE_LABEL,
+    MAX_ATTEMPTS,
+    PREEMPTOR,
+    Act,
+    Case,
+)
+from tests.stack.directory import stack_directory
+from tests.stack.graphql_client import GraphqlClient, Subscriber
+from tests.stack.kube import KubePlane, skip_without_kube
+from tests.stack.whole_stack import WholeStack, eventually, fake_cluster, running_stack
+
+ENDED_WITHIN_S = 200.0
+GONE_WITHIN_S = 60.0
+AWAY_S = 4.0
+QUEUE, JOB_SET, CLUSTER = "conformance", "cases", "only"
+PREEMPTOR_NAME = "preemptor"
+LOST = {"name": "lost", "count": 2, "labels": {LOST_NODE_LABEL: "true"}}
+FULL = {"name": "full", "count": 1, "cpu": FULL_NODE_CPU, "labels": {FULL_NODE_LABEL: "true"}}
+SUBMIT = """mutation ($input: SubmitJobsInput!) {
+  submitJobs(input: $input) { results { jobId error { code path message } } errors { code path message } } }"""
+CREATE_QUEUE = """mutation ($queues: [QueueInput!]!) { createQueues(queues: $queues) { errors { code message } } }"""
+CANCEL = """mutation ($ids: [ID!]!) { cancelJobs(jobIds: $ids, reason: "conformance") { affectedCount } }"""
+
+slow = [pytest.mark.stack, pytest.mark.timeout(420)]
+Event = dict[str, Any]
+Harm = Callable[[Act, Event], None]
+"""does to the cluster what a case says, at the event that it names"""
+
+
+class Played:
+    """The events of each job of each case, by the case's name."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, dict[str, list[Event]]] = {}
+
+    def take(self, name: str, event: Event) -> None:
+        self.events.setdefault(name, {}).setdefault(event["jobId"], []).append(event)
+
+    def of(self, name: str) -> list[list[Event]]:
+        return list(self.events[name].values())
+
+
+class Player:
+    """Submits cases over one client and follows their job set."""
+
+    def __init__(self, client: GraphqlClient, harm: Harm) -> None:
+        self.played = Played()
+        self._client = client
+        self._harm = harm
+        self._names: dict[str, str] = {}
+        self._cases = {case.name: case for case in CASES}
+        self._subscriber = Subscriber(client, QUEUE, JOB_SET, over="sse")
+        self._taken = 0
+        self._acted: set[str] = set()
+
+    async def play(self, cases: tuple[Case, ...]) -> None:
+        """Until every job that was submitted by now has ended; at most ENDED_WITHIN_S."""
+        for case in cases:
+            await self._submit(case.name, [job_of(case, annotations) for annotations in case.members or ({},)])
+        following = asyncio.create_task(self._subscriber.follow())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ENDED_WITHIN_S):
+                while self._subscriber.ended < len(self._names):
+                    self._subscriber.changed.clear()
+                    await self._take_new()
+                    assert not following.done(), following
+                    if self._taken == len(self._subscriber.events):
+                        await self._subscriber.changed.wait()
+        following.cancel()
+        await self._take_new()
+
+    async def _take_new(self) -> None:
+        for event in self._subscriber.events[self._taken :]:
+            self._taken += 1
+            name = self._names[event["jobId"]]
+            self.played.take(name, event)
+            case = self._cases.get(name)
+            if case is not None and case.act is not Act.NOTHING and event["kind"] == case.act_at:
+                await self._act(case, event)
+
+    async def _act(self, case: Case, event: Event) -> None:
+        if case.name in self._acted:
+            return
+        self._acted.add(case.name)
+        match case.act:
+            case Act.CANCEL:
+                await self._client.call(CANCEL, {"ids": [event["jobId"]]})
+            case Act.PREEMPT:
+                await self._submit(PREEMPTOR_NAME, [{"podSpec": PREEMPTOR}])
+            case _:
+                await asyncio.to_thread(self._harm, case.act, event)
+
+    async def _submit(self, name: str, jobs: list[dict[str, Any]]) -> None:
+        call = {"input": {"queue": QUEUE, "jobSet": JOB_SET, "jobs": jobs}}
+        payload = (await self._client.call(SUBMIT, call))["submitJobs"]
+        assert payload["errors"] == [], (name, payload)
+        assert [result["error"] for result in payload["results"]] == [None] * len(jobs), (name, payload)
+        self._names |= {result["jobId"]: name for result in payload["results"]}
+
+
+def job_of(case: Case, annotations: Mapping[str, str]) -> dict[str, Any]:
+    job = {
+        "podSpec": dict(case.spec),
+        "namespace": case.namespace,
+        "annotations": {"conformance.example/case": case.name, **case.annotations, **annotations},
+    }
+    return {**job, "gang": {"id": case.name, "cardinality": case.jobs}} if case.members else job
+
+
+async def play(url: str, cases: tuple[Case, ...], harm: Harm) -> Played:
+    """First all that may be played together, then the others."""
+    async with GraphqlClient(url) as client:
+        await client.call(CREATE_QUEUE, {"queues": [{"name": QUEUE, "priorityFactor": 1.0}]})
+        player = Player(client, harm)
+        await player.play(tuple(case for case in cases if not case.later))
+        await player.play(tuple(case for case in cases if case.later))
+    return player.played
+
+
+def settings(cluster: dict[str, Any]) -> dict[str, Any]:
+    classes = {name: {"priority": priority, "preemptible": may} for name, (priority, may) in CLASSES.items()}
+    classes |= {"argosy-default": {"priority": 1000, "preemptible": False}}
+    return {
+        "kafka": {"partitions": 2, "replication": 1},
+        "scheduler": {"max_attempts": MAX_ATTEMPTS, "priority_classes": classes},
+        "dev": {"schedulers": 1},
+        "clusters": {CLUSTER: cluster},
+    }
+
+
+def keep_executor_away(stack: WholeStack) -> None:
+    """Kills it as often as it comes within AWAY_S."""
+    until = time.monotonic() + AWAY_S
+    while time.monotonic() < until:
+        with suppress(AssertionError):
+            stack.kill(f"executor-{CLUSTER}")
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[Played]:
+    cluster = fake_cluster(4, more=[LOST, FULL])
+    with stack_directory("conformance-fake") as directory, running_stack(directory, settings(cluster)) as stack:
+
+        def harm(act: Act, event: Event) -> None:
+            # What else is done to a pod of a fake cluster stands in its annotations.
+            if act is Act.LOSE_POD:
+                keep_executor_away(stack)
+
+        yield asyncio.run(play(stack.graphql_url, CASES, harm))
+
+
+@pytest.fixture(scope="module")
+def plane() -> Iterator[KubePlane]:
+    skip_without_kube()
+    with stack_directory("conformance-kube") as directory:
+        plane = KubePlane(directory / "kube")
+        try:
+            plane.start(KubeNodes(count=4))
+            for nodes, label in (
+                (KubeNodes(prefix="lost", count=2), LOST_NODE_LABEL),
+                (KubeNodes(prefix="full", count=1, cpu=FULL_NODE_CPU), FULL_NODE_LABEL),
+            ):
+                for index in range(nodes.count):
+                    body = node_object(nodes, index)
+                    body["metadata"]["labels"][label] = "true"
+                    plane.client.call("POST", "/api/v1/nodes", body)
+            plane.make_namespace(FORBIDDEN_NAMESPACE, granted=False)
+            for name, (priority, _) in CLASSES.items():
+                plane.make_priority_class(name, priority)
+            yield plane
+        finally:
+            plane.close()
+
+
+@pytest.fixture(scope="module")
+def real(plane: KubePlane) -> Iterator[Played]:
+    times = {
+        "image_not_found_s": 3,
+        "image_unavailable_s": 3,
+        "stuck_starting_s": 10,
+        "node_lost_s": 3,
+        "force_delete_s": 3,
+        "create_timeout_s": 2,
+        "last_words_s": 5,
+    }
+    cluster = {"kubernetes": {"kubeconfig": str(plane.node.executor_kubeconfig), **times}}
+    with stack_directory("conformance-real") as directory, running_stack(directory, settings(cluster)) as stack:
+
+        def harm(act: Act, event: Event) -> None:
+            pod = f"/api/v1/namespaces/default/pods/argosy-{event['runId']}"
+            match act:
+                case Act.LOSE_NODE:
+                    plane.client.call("DELETE", f"/api/v1/nodes/{event['node']}")
+                case Act.DELETE:
+                    plane.client.call("DELETE", pod)
+                case Act.LOSE_POD:
+                    stack.kill(f"executor-{CLUSTER}")
+                    plane.client.call("DELETE", f"{pod}?gracePeriodSeconds=0")
+                case _:
+                    raise AssertionError(act)
+
+        played = asyncio.run(play(stack.graphql_url, playable("real"), harm))
+        eventually(lambda: living(plane) == [], "no pod of a run that has ended lives on", within_s=GONE_WITHIN_S)
+        yield played
+
+
+def playable(cluster: str) -> tuple[Case, ...]:
+    return tuple(case for case in CASES if cluster == "fake" or not case.only_fake)
+
+
+def living(plane: KubePlane) -> list[str]:
+    """Pods that are not finished, or that a finalizer of ours holds."""
+    return [
+        pod["metadata"]["name"]
+        for pod in plane.pods()
+        if pod["status"]["phase"] in ("Pending", "Running") or pod["metadata"].get("finalizers")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "case"),
+    [
+        pytest.param(cluster, case, marks=slow, id=f"{cluster}-{case.name}")
+        for cluster in ("fake", "real")
+        for case in playable(cluster)
+    ],
+)
+def test_the_stream_says_what_became_of_the_job(cluster: str, case: Case, request: pytest.FixtureRequest) -> None:
+    jobs = request.getfixturevalue(cluster).of(case.name)
+    assert len(jobs) == case.jobs
+    for events in jobs:
+        kinds = [event["kind"] for event in events]
+        assert contains_in_order(kinds, case.shows), kinds
+        assert kinds[-1:] == [case.ends], kinds
+        with_code = [event for event in events if event["reasonCode"]]
+        told = with_code[0] if with_code else events[-1]
+        if case.code is not None:
+            assert (told["reasonCode"], told["exitCode"]) == (case.code, case.exit_code), told
+            assert told["reason"], "a message that a person can act on"
+        assert [event["terminal"] for event in events] == [False] * (len(events) - 1) + [True]
+
+
+@pytest.mark.parametrize("cluster", [pytest.param(cluster, marks=slow, id=cluster) for cluster in ("fake", "real")])
+def test_members_of_a_gang_run_together(cluster: str, request: pytest.FixtureRequest) -> None:
+    played: Played = request.getfixturevalue(cluster)
+    for case in playable(cluster):
+        if case.members:
+            ran = [next(event["time"] for event in job if event["kind"] == "RUNNING") for job in played.of(case.name)]
+            ended = [job[-1]["time"] for job in played.of(case.name)]
+            assert max(ran) <= min(ended), case.name
+
+
+@pytest.mark.parametrize("cluster", [pytest.param(cluster, marks=slow, id=cluster) for cluster in ("fake", "real")])
+def test_what_took_the_room_of_another_job_ran_there_afterwards(cluster: str, request: pytest.FixtureRequest) -> None:
+    played: Played = request.getfixturevalue(cluster)
+    (preempted,), (preemptor,) = played.of("preempted"), played.of(PREEMPTOR_NAME)
+    assert preemptor[-1]["kind"] == "SUCCEEDED"
+    (run,) = [event for event in preemptor if event["kind"] == "RUNNING"]
+    assert run["node"] == next(event["node"] for event in preempted if event["kind"] == "RUNNING")
+    assert run["time"] > next(event["time"] for event in preempted if event["kind"] == "PREEMPTED")
+
+
+def contains_in_order(kinds: list[str], wanted: tuple[str, ...]) -> bool:
+    left = iter(kinds)
+    return all(kind in left for kind in wanted)
