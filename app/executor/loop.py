@@ -9,7 +9,7 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from prometheus_client import CollectorRegistry
@@ -36,10 +36,17 @@ log = logging.getLogger(__name__)
 
 
 class ExecutorLoop:
-    """One instance over a cluster and a way to the API. Times are wall-clock ms; the lock counts on the monotonic
+    """One instance over a cluster and a way to the API. wall_ms: ms since 1970; the lock counts on the monotonic
     clock."""
 
-    def __init__(self, options: ExecutorOptions, cluster: Cluster, sender: Sender, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        options: ExecutorOptions,
+        cluster: Cluster,
+        sender: Sender,
+        registry: CollectorRegistry,
+        wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
         self._options = options
         self._cluster = cluster
         self._sender = sender
@@ -47,7 +54,8 @@ class ExecutorLoop:
         self._wake = asyncio.Event()
         self._lanes: Lanes | None = None
         self._latest_ms = 0
-        self.instance = format_id(ulid(time.time_ns() // 1_000_000, secrets.randbits(80)))
+        self._wall_ms = wall_ms
+        self.instance = format_id(ulid(wall_ms(), secrets.randbits(80)))
         self.lock = Lock(cluster, self.instance, options.lock_timings, lambda: time.monotonic_ns() // 1_000_000)
 
     def not_ready(self) -> Sequence[str]:
@@ -159,7 +167,7 @@ class ExecutorLoop:
 
     def _now_ms(self) -> int:
         """The wall clock, but never backwards: the rules count from earlier readings."""
-        self._latest_ms = max(self._latest_ms, time.time_ns() // 1_000_000)
+        self._latest_ms = max(self._latest_ms, self._wall_ms())
         return self._latest_ms
 
 
