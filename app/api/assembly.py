@@ -26,11 +26,17 @@ from app.api.graphql.view import GraphQLView
 from app.api.job_policy import job_policy
 from app.api.log_ports import LogWriter
 from app.api.service.cancel import CancelService
+from app.api.service.change_queues import ChangeQueuesService
 from app.api.service.create_queues import CreateQueuesService
 from app.api.service.insight import InsightService
+from app.api.service.job_commands import JobCommands
+from app.api.service.matching import MatchingService
 from app.api.service.pod_cache import PodCache
+from app.api.service.preempt import PreemptService
 from app.api.service.queue_access import QueueAccess
+from app.api.service.queue_commands import QueueCommands
 from app.api.service.read import ReadService
+from app.api.service.reprioritize import ReprioritizeService
 from app.api.service.stream import StreamService
 from app.api.service.stream_history import DatabaseHistory
 from app.api.service.submit import SubmitService
@@ -126,12 +132,17 @@ def _graphql_services(
     coordinates = Coordinates(log.installation)
     waiting = Waiting(tail.outcomes, positions, timeout_s=settings.api.wait_timeout_ms / 1_000)
     access = QueueAccess(database, positions, tail)
+    jobs, queues = JobCommands(command_log, waiting), QueueCommands(command_log, waiting)
     return GraphQLServices(
         authenticator=users,
         coordinates=coordinates,
         submit=SubmitService(command_log, waiting, PodCache(policy), policy),
-        cancel=CancelService(command_log, waiting),
-        create_queues=CreateQueuesService(command_log, waiting, policy.limits.priority_classes),
+        cancel=CancelService(jobs),
+        reprioritize=ReprioritizeService(jobs),
+        preempt=PreemptService(jobs),
+        matching=MatchingService(database, access, jobs),
+        create_queues=CreateQueuesService(queues, policy.limits.priority_classes),
+        change_queues=ChangeQueuesService(queues, database, policy.limits.priority_classes),
         read=ReadService(database, positions, coordinates),
         insight=InsightService(database, tail),
         stream=StreamService(

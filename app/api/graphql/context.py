@@ -12,9 +12,13 @@ from app.api.coordinates import Coordinates
 from app.api.errors import ApiError
 from app.api.graphql.enums import JobState
 from app.api.service.cancel import CancelService
+from app.api.service.change_queues import ChangeQueuesService
 from app.api.service.create_queues import CreateQueuesService
 from app.api.service.insight import InsightService
+from app.api.service.matching import MatchingService
+from app.api.service.preempt import PreemptService
 from app.api.service.read import ReadService
+from app.api.service.reprioritize import ReprioritizeService
 from app.api.service.stream import StreamService
 from app.api.service.submit import SubmitService
 from app.db.queries.jobs import JobDetail
@@ -31,7 +35,11 @@ class GraphQLServices:
     coordinates: Coordinates
     submit: SubmitService
     cancel: CancelService
+    reprioritize: ReprioritizeService
+    preempt: PreemptService
+    matching: MatchingService
     create_queues: CreateQueuesService
+    change_queues: ChangeQueuesService
     read: ReadService
     insight: InsightService
     stream: StreamService

@@ -14,17 +14,27 @@ from app.api.graphql.inputs import INPUTS
 from app.api.graphql.lean_executor import LeanExecutor
 from app.api.graphql.mutations.cancel_job_set import cancel_job_set
 from app.api.graphql.mutations.cancel_jobs import cancel_jobs
+from app.api.graphql.mutations.cancel_matching_jobs import cancel_matching_jobs
+from app.api.graphql.mutations.cordon_queues import cordon_queues
 from app.api.graphql.mutations.create_queues import create_queues
+from app.api.graphql.mutations.delete_queues import delete_queues
+from app.api.graphql.mutations.preempt_jobs import preempt_jobs
+from app.api.graphql.mutations.preempt_matching_jobs import preempt_matching_jobs
+from app.api.graphql.mutations.reprioritize_jobs import reprioritize_jobs
+from app.api.graphql.mutations.reprioritize_matching_jobs import reprioritize_matching_jobs
 from app.api.graphql.mutations.submit_jobs import submit_jobs
+from app.api.graphql.mutations.update_queues import update_queues
 from app.api.graphql.prepared import PreparedOperations
 from app.api.graphql.queries.clusters import clusters, nodes, rounds
 from app.api.graphql.queries.explain import explain
 from app.api.graphql.queries.health import health
 from app.api.graphql.queries.job_groups import job_groups
 from app.api.graphql.queries.jobs import job, job_set, jobs
+from app.api.graphql.queries.matching_jobs import matching_jobs
 from app.api.graphql.queries.pools import node, node_cells, pools, round_
 from app.api.graphql.queries.queues import queue, queues
 from app.api.graphql.queries.series import queue_shares, share_history, throughput, wait_times
+from app.api.graphql.queries.viewer import viewer
 from app.api.graphql.scalars import SCALARS
 from app.api.graphql.subscriptions.job_set_events import job_set_events
 
@@ -62,14 +72,30 @@ class Query:
     share_history = strawberry.field(resolver=share_history, description=_described(share_history))
     queue_shares = strawberry.field(resolver=queue_shares, description=_described(queue_shares))
     health = strawberry.field(resolver=health, description=_described(health))
+    matching_jobs = strawberry.field(resolver=matching_jobs, description=_described(matching_jobs))
+    viewer = strawberry.field(resolver=viewer, description=_described(viewer))
 
 
 @strawberry.type
 class Mutation:
     create_queues = strawberry.mutation(resolver=create_queues, description=_described(create_queues))
+    update_queues = strawberry.mutation(resolver=update_queues, description=_described(update_queues))
+    cordon_queues = strawberry.mutation(resolver=cordon_queues, description=_described(cordon_queues))
+    delete_queues = strawberry.mutation(resolver=delete_queues, description=_described(delete_queues))
     submit_jobs = strawberry.mutation(resolver=submit_jobs, description=_described(submit_jobs))
     cancel_jobs = strawberry.mutation(resolver=cancel_jobs, description=_described(cancel_jobs))
     cancel_job_set = strawberry.mutation(resolver=cancel_job_set, description=_described(cancel_job_set))
+    reprioritize_jobs = strawberry.mutation(resolver=reprioritize_jobs, description=_described(reprioritize_jobs))
+    preempt_jobs = strawberry.mutation(resolver=preempt_jobs, description=_described(preempt_jobs))
+    cancel_matching_jobs = strawberry.mutation(
+        resolver=cancel_matching_jobs, description=_described(cancel_matching_jobs)
+    )
+    reprioritize_matching_jobs = strawberry.mutation(
+        resolver=reprioritize_matching_jobs, description=_described(reprioritize_matching_jobs)
+    )
+    preempt_matching_jobs = strawberry.mutation(
+        resolver=preempt_matching_jobs, description=_described(preempt_matching_jobs)
+    )
 
 
 @strawberry.type

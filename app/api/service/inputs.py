@@ -36,7 +36,7 @@ class QueuePermissionInput(TypedInput, frozen=True, kw_only=True):
 
 
 class QueueInput(TypedInput, frozen=True, kw_only=True):
-    """A queue to create. Its weight in fair shares is 1 / priorityFactor."""
+    """A queue to create or to change. Its weight in fair shares is 1 / priorityFactor."""
 
     name: str
     priority_factor: float | None = 1.0

@@ -5,6 +5,7 @@ decided when the question came. Inputs: name, principal. Output: QueueRecord. Er
 """
 
 import asyncio
+from collections.abc import Iterable
 
 from app.api.errors import ApiError
 from app.api.service.database_errors import database_errors
@@ -35,7 +36,7 @@ class QueueAccess:
         """The queue (of this incarnation or a younger one), if the principal may watch it."""
         found = await self._find(name)
         if found is None or found.incarnation < incarnation or not may(principal, WATCH, found.spec):
-            await self._catch_up(name)
+            await self.catch_up([name])
             with database_errors():
                 found = await queue(self._database, name)
         if found is None:
@@ -59,14 +60,18 @@ class QueueAccess:
         if not task.cancelled():
             task.exception()  # all who asked may be gone
 
-    async def _catch_up(self, name: str) -> None:
-        """Waits until the view has passed what the tail has seen decided in the queue's partition."""
-        partition = partition_of_name(name, len(self._tail.buffers))
-        reached = self._tail.buffers[partition].reached
-        if reached is None:
+    async def catch_up(self, names: Iterable[str]) -> None:
+        """Waits until the view has passed what the tail has seen decided in the queues' partitions. Raises ApiError
+        UNAVAILABLE."""
+        vector = {}
+        for partition in {partition_of_name(name, len(self._tail.buffers)) for name in names}:
+            reached = self._tail.buffers[partition].reached
+            if reached is not None:
+                # `next` of a command that is read only in part is its own offset.
+                vector[partition] = reached.next[0] - 1
+        if not vector:
             return
         try:
-            # `next` of a command that is read only in part is its own offset.
-            await self._positions.wait_until(QUEUES_VIEW, {partition: reached.next[0] - 1}, WAIT_S)
+            await self._positions.wait_until(QUEUES_VIEW, vector, WAIT_S)
         except DatabaseError as error:
             raise ApiError(ErrorCode.UNAVAILABLE, f"queues cannot be looked up now: {error}") from error

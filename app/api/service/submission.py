@@ -6,7 +6,6 @@ Rules: features.md SUB1–SUB7, VAL1–VAL10, DEF1–DEF5.
 """
 
 import asyncio
-import math
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,9 +22,10 @@ from app.api.service.names import (
     queue_name_fault,
 )
 from app.api.service.pod_cache import KnownPod, PodCache
+from app.api.service.priorities import whole_priority
 from app.domain.commands import Gang, JobItem, Principal, ShapeRef, Spec, SubmitJobs
 from app.domain.ids import format_id, job_id
-from app.domain.limits import CLIENT_ID_CHARS_MAX, JOBS_PER_CALL_MAX, PRIORITY_MAX, REQUEST_ID_CHARS_MAX
+from app.domain.limits import CLIENT_ID_CHARS_MAX, JOBS_PER_CALL_MAX, REQUEST_ID_CHARS_MAX
 from app.pods.labels import validate_annotations, validate_labels, with_job_id
 from app.pods.limits import EXTERNAL_URI_CHARS_MAX
 from app.pods.names import DNS_LABEL_SYNTAX, is_dns_label
@@ -152,7 +152,7 @@ class SubmissionBuilder:
             spec=self._specs.setdefault(pod.spec.spec_id, (len(self._specs), pod.spec))[0],
             shape=self._shape_refs.setdefault(pod.shape.shape_hash, (len(self._shape_refs), pod.shape))[0],
             namespace=job.namespace or "default",
-            priority=_priority(job.priority),
+            priority=whole_priority(job.priority or 0.0),
             priority_class=pod.priority_class,
             preemptible=pod.preemptible,
             deadline_s=pod.deadline_s,
@@ -270,8 +270,3 @@ def _named(values: dict[str, str], own_id: bytes) -> dict[str, str]:
     if any("JobId" in value for value in values.values()):
         return with_job_id(values, format_id(own_id))
     return values
-
-
-def _priority(given: float | None) -> int:
-    """SUB5: rounded to a whole number, not below 0."""
-    return min(max(math.floor((given or 0.0) + 0.5), 0), PRIORITY_MAX)

@@ -1,5 +1,7 @@
 """Queues: one by name, and pages in order of their names. Inputs: Database. Output: QueueRecord. Reads view queues."""
 
+from collections.abc import Sequence
+
 import msgspec
 from asyncpg import Record
 from msgspec import Struct
@@ -12,6 +14,8 @@ PAGE_ROWS_MAX = 200
 
 # A queue by name.
 BY_NAME = "SELECT * FROM queues WHERE name = $1"
+# Queues by their names.
+BY_NAMES = "SELECT * FROM queues WHERE name = ANY($1::text[])"
 # Queues behind a name, in order.
 AFTER = "SELECT * FROM queues WHERE ($1::text IS NULL OR name > $1) ORDER BY name LIMIT $2"
 # Queues before a name, nearest first.
@@ -46,6 +50,13 @@ async def queue(database: Database, name: str) -> QueueRecord | None:
     async with database.reading() as connection:
         row = await connection.fetchrow(BY_NAME, name)
     return _record(row) if row is not None else None
+
+
+async def queues_named(database: Database, names: Sequence[str]) -> dict[str, QueueRecord]:
+    """Those of the names that the view knows. Raises Unavailable, QueryTimeout."""
+    async with database.reading() as connection:
+        rows = await connection.fetch(BY_NAMES, list(names))
+    return {row["name"]: _record(row) for row in rows}
 
 
 async def queues_page(

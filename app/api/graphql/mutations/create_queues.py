@@ -3,10 +3,8 @@
 from app.api.graphql.context import RequestInfo
 from app.api.graphql.enums import WaitFor
 from app.api.graphql.inputs import QueueType
-from app.api.graphql.scalars import Position
-from app.api.graphql.types.faults import field_error
+from app.api.graphql.mutations.queues_payload import queues_payload
 from app.api.graphql.types.payloads import QueuesPayload
-from app.api.graphql.types.queue import queue_of_spec
 
 
 async def create_queues(
@@ -17,8 +15,4 @@ async def create_queues(
     """Create queues. Needs the global verb create_queue."""
     context = info.context
     answer = await context.services.create_queues.create(queues, context.principal, wait_for or WaitFor.APPLIED)
-    return QueuesPayload(
-        position=Position(context.services.coordinates.position(answer.position)),
-        queues=[queue_of_spec(spec) for spec in answer.queues],
-        errors=[field_error(fault) for fault in answer.faults],
-    )
+    return queues_payload(answer, context.services.coordinates)

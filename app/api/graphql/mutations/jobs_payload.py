@@ -6,7 +6,7 @@ from app.api.coordinates import Coordinates
 from app.api.graphql.scalars import Position
 from app.api.graphql.types.faults import field_error, item_error
 from app.api.graphql.types.payloads import JobsPayload
-from app.api.service.cancel import JobsAnswer
+from app.api.service.job_answers import JobsAnswer
 from app.domain.ids import format_id
 
 

@@ -4,7 +4,7 @@ import strawberry
 
 from app.api.errors import Fault
 from app.api.graphql.enums import ErrorCode
-from app.api.service.cancel import NotAffected
+from app.api.service.job_answers import NotAffected
 
 
 @strawberry.type(description="one thing that is wrong; path names the field, index the item of the call")
