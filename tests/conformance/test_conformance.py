@@ -1,7 +1,8 @@
 """The cases on a fake cluster and on a real Kubernetes API server, through the whole stack to the GraphQL stream.
 
-All jobs of a cluster are submitted at once and followed to their ends; then each case is judged by its own events.
-Without Go (and without the programs it once built) the real half is skipped, with the reason.
+One stack has both clusters, each with a pool, a queue and a job set of its own. All jobs of a cluster are submitted at
+once and followed to their ends; then each case is judged by its own events. Without Go (and without the programs it
+once built) the real half is skipped, with the reason.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from app.admin.kube_binaries import installed_binaries
 from app.admin.kube_node import KubeNodes, node_object
 from tests.conformance.cases import (
     CASES,
@@ -33,10 +35,21 @@ from tests.stack.whole_stack import WholeStack, eventually, fake_cluster, runnin
 ENDED_WITHIN_S = 200.0
 GONE_WITHIN_S = 60.0
 AWAY_S = 4.0
-QUEUE, JOB_SET, CLUSTER = "conformance", "cases", "only"
+FAKE, REAL = "fake", "real"
+"""cluster, pool and queue"""
+JOB_SET = "cases"
 PREEMPTOR_NAME = "preemptor"
 LOST = {"name": "lost", "count": 2, "labels": {LOST_NODE_LABEL: "true"}}
 FULL = {"name": "full", "count": 1, "cpu": FULL_NODE_CPU, "labels": {FULL_NODE_LABEL: "true"}}
+REAL_TIMES = {
+    "image_not_found_s": 3,
+    "image_unavailable_s": 3,
+    "stuck_starting_s": 10,
+    "node_lost_s": 3,
+    "force_delete_s": 3,
+    "create_timeout_s": 2,
+    "last_words_s": 5,
+}
 SUBMIT = """mutation ($input: SubmitJobsInput!) {
   submitJobs(input: $input) { results { jobId error { code path message } } errors { code path message } } }"""
 CREATE_QUEUE = """mutation ($queues: [QueueInput!]!) { createQueues(queues: $queues) { errors { code message } } }"""
@@ -62,15 +75,16 @@ class Played:
 
 
 class Player:
-    """Submits cases over one client and follows their job set."""
+    """Submits the cases of a cluster over one client and follows their job set."""
 
-    def __init__(self, client: GraphqlClient, harm: Harm) -> None:
+    def __init__(self, client: GraphqlClient, cluster: str, harm: Harm) -> None:
         self.played = Played()
+        self._cluster = cluster
         self._client = client
         self._harm = harm
         self._names: dict[str, str] = {}
         self._cases = {case.name: case for case in CASES}
-        self._subscriber = Subscriber(client, QUEUE, JOB_SET, over="sse")
+        self._subscriber = Subscriber(client, cluster, JOB_SET, over="sse")
         self._taken = 0
         self._acted: set[str] = set()
 
@@ -112,7 +126,8 @@ class Player:
                 await asyncio.to_thread(self._harm, case.act, event)
 
     async def _submit(self, name: str, jobs: list[dict[str, Any]]) -> None:
-        call = {"input": {"queue": QUEUE, "jobSet": JOB_SET, "jobs": jobs}}
+        jobs = [{**job, "pools": [self._cluster]} for job in jobs]
+        call = {"input": {"queue": self._cluster, "jobSet": JOB_SET, "jobs": jobs}}
         payload = (await self._client.call(SUBMIT, call))["submitJobs"]
         assert payload["errors"] == [], (name, payload)
         assert [result["error"] for result in payload["results"]] == [None] * len(jobs), (name, payload)
@@ -128,59 +143,65 @@ def job_of(case: Case, annotations: Mapping[str, str]) -> dict[str, Any]:
     return {**job, "gang": {"id": case.name, "cardinality": case.jobs}} if case.members else job
 
 
-async def play(url: str, cases: tuple[Case, ...], harm: Harm) -> Played:
+async def play(url: str, cluster: str, harm: Harm) -> Played:
     """First all that may be played together, then the others."""
     async with GraphqlClient(url) as client:
-        await client.call(CREATE_QUEUE, {"queues": [{"name": QUEUE, "priorityFactor": 1.0}]})
-        player = Player(client, harm)
+        await client.call(CREATE_QUEUE, {"queues": [{"name": cluster, "priorityFactor": 1.0}]})
+        player = Player(client, cluster, harm)
+        cases = playable(cluster)
         await player.play(tuple(case for case in cases if not case.later))
         await player.play(tuple(case for case in cases if case.later))
     return player.played
 
 
-def settings(cluster: dict[str, Any]) -> dict[str, Any]:
+async def play_all(url: str, harms: Mapping[str, Harm]) -> dict[str, Played]:
+    played = await asyncio.gather(*(play(url, cluster, harm) for cluster, harm in harms.items()))
+    return dict(zip(harms, played, strict=True))
+
+
+def settings(plane: KubePlane | None) -> dict[str, Any]:
+    fake = fake_cluster(4, more=[LOST, FULL])
+    for group in fake["fake"]["node_groups"]:
+        group["pool"] = FAKE
+    clusters = {FAKE: fake}
+    if plane is not None:
+        clusters[REAL] = {"kubernetes": {"kubeconfig": str(plane.node.executor_kubeconfig), **REAL_TIMES}}
     classes = {name: {"priority": priority, "preemptible": may} for name, (priority, may) in CLASSES.items()}
     classes |= {"argosy-default": {"priority": 1000, "preemptible": False}}
     return {
         "kafka": {"partitions": 2, "replication": 1},
-        "scheduler": {"max_attempts": MAX_ATTEMPTS, "priority_classes": classes},
+        "scheduler": {
+            "max_attempts": MAX_ATTEMPTS,
+            "priority_classes": classes,
+            "pools": {cluster: {} for cluster in clusters},
+        },
         "dev": {"schedulers": 1},
-        "clusters": {CLUSTER: cluster},
+        "clusters": clusters,
     }
 
 
 def keep_executor_away(stack: WholeStack) -> None:
-    """Kills it as often as it comes within AWAY_S."""
+    """Kills that of the fake cluster as often as it comes within AWAY_S."""
     until = time.monotonic() + AWAY_S
     while time.monotonic() < until:
         with suppress(AssertionError):
-            stack.kill(f"executor-{CLUSTER}")
+            stack.kill(f"executor-{FAKE}")
         time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
-def fake() -> Iterator[Played]:
-    cluster = fake_cluster(4, more=[LOST, FULL])
-    with stack_directory("conformance-fake") as directory, running_stack(directory, settings(cluster)) as stack:
-
-        def harm(act: Act, event: Event) -> None:
-            # What else is done to a pod of a fake cluster stands in its annotations.
-            if act is Act.LOSE_POD:
-                keep_executor_away(stack)
-
-        yield asyncio.run(play(stack.graphql_url, CASES, harm))
-
-
-@pytest.fixture(scope="module")
-def plane() -> Iterator[KubePlane]:
-    skip_without_kube()
+def plane() -> Iterator[KubePlane | None]:
+    """None where it cannot be built."""
+    if installed_binaries() is None:
+        yield None
+        return
     with stack_directory("conformance-kube") as directory:
         plane = KubePlane(directory / "kube")
         try:
-            plane.start(KubeNodes(count=4))
+            plane.start(KubeNodes(count=4, pool=REAL))
             for nodes, label in (
-                (KubeNodes(prefix="lost", count=2), LOST_NODE_LABEL),
-                (KubeNodes(prefix="full", count=1, cpu=FULL_NODE_CPU), FULL_NODE_LABEL),
+                (KubeNodes(prefix="lost", count=2, pool=REAL), LOST_NODE_LABEL),
+                (KubeNodes(prefix="full", count=1, cpu=FULL_NODE_CPU, pool=REAL), FULL_NODE_LABEL),
             ):
                 for index in range(nodes.count):
                     body = node_object(nodes, index)
@@ -195,39 +216,49 @@ def plane() -> Iterator[KubePlane]:
 
 
 @pytest.fixture(scope="module")
-def real(plane: KubePlane) -> Iterator[Played]:
-    times = {
-        "image_not_found_s": 3,
-        "image_unavailable_s": 3,
-        "stuck_starting_s": 10,
-        "node_lost_s": 3,
-        "force_delete_s": 3,
-        "create_timeout_s": 2,
-        "last_words_s": 5,
-    }
-    cluster = {"kubernetes": {"kubeconfig": str(plane.node.executor_kubeconfig), **times}}
-    with stack_directory("conformance-real") as directory, running_stack(directory, settings(cluster)) as stack:
+def played(plane: KubePlane | None) -> Iterator[dict[str, Played]]:
+    """By cluster."""
+    with stack_directory("conformance") as directory, running_stack(directory, settings(plane)) as stack:
+        harms = {FAKE: harm_to_fake(stack)}
+        if plane is not None:
+            harms[REAL] = harm_to_real(stack, plane)
+        found = asyncio.run(play_all(stack.graphql_url, harms))
+        if plane is not None:
+            eventually(lambda: living(plane) == [], "no pod of a run that has ended lives on", within_s=GONE_WITHIN_S)
+        yield found
 
-        def harm(act: Act, event: Event) -> None:
-            pod = f"/api/v1/namespaces/default/pods/argosy-{event['runId']}"
-            match act:
-                case Act.LOSE_NODE:
-                    plane.client.call("DELETE", f"/api/v1/nodes/{event['node']}")
-                case Act.DELETE:
-                    plane.client.call("DELETE", pod)
-                case Act.LOSE_POD:
-                    stack.kill(f"executor-{CLUSTER}")
-                    plane.client.call("DELETE", f"{pod}?gracePeriodSeconds=0")
-                case _:
-                    raise AssertionError(act)
 
-        played = asyncio.run(play(stack.graphql_url, playable("real"), harm))
-        eventually(lambda: living(plane) == [], "no pod of a run that has ended lives on", within_s=GONE_WITHIN_S)
-        yield played
+def harm_to_fake(stack: WholeStack) -> Harm:
+    """What else is done to a pod of a fake cluster stands in its annotations."""
+
+    def harm(act: Act, event: Event) -> None:
+        if act is Act.LOSE_POD:
+            keep_executor_away(stack)
+
+    return harm
+
+
+def harm_to_real(stack: WholeStack, plane: KubePlane) -> Harm:
+    """By an administrator."""
+
+    def harm(act: Act, event: Event) -> None:
+        pod = f"/api/v1/namespaces/default/pods/argosy-{event['runId']}"
+        match act:
+            case Act.LOSE_NODE:
+                plane.client.call("DELETE", f"/api/v1/nodes/{event['node']}")
+            case Act.DELETE:
+                plane.client.call("DELETE", pod)
+            case Act.LOSE_POD:
+                stack.kill(f"executor-{REAL}")
+                plane.client.call("DELETE", f"{pod}?gracePeriodSeconds=0")
+            case _:
+                raise AssertionError(act)
+
+    return harm
 
 
 def playable(cluster: str) -> tuple[Case, ...]:
-    return tuple(case for case in CASES if cluster == "fake" or not case.only_fake)
+    return tuple(case for case in CASES if cluster == FAKE or not case.only_fake)
 
 
 def living(plane: KubePlane) -> list[str]:
@@ -243,12 +274,12 @@ def living(plane: KubePlane) -> list[str]:
     ("cluster", "case"),
     [
         pytest.param(cluster, case, marks=slow, id=f"{cluster}-{case.name}")
-        for cluster in ("fake", "real")
+        for cluster in (FAKE, REAL)
         for case in playable(cluster)
     ],
 )
-def test_the_stream_says_what_became_of_the_job(cluster: str, case: Case, request: pytest.FixtureRequest) -> None:
-    jobs = request.getfixturevalue(cluster).of(case.name)
+def test_the_stream_says_what_became_of_the_job(cluster: str, case: Case, played: dict[str, Played]) -> None:
+    jobs = of_cluster(played, cluster).of(case.name)
     assert len(jobs) == case.jobs
     for events in jobs:
         kinds = [event["kind"] for event in events]
@@ -262,24 +293,30 @@ def test_the_stream_says_what_became_of_the_job(cluster: str, case: Case, reques
         assert [event["terminal"] for event in events] == [False] * (len(events) - 1) + [True]
 
 
-@pytest.mark.parametrize("cluster", [pytest.param(cluster, marks=slow, id=cluster) for cluster in ("fake", "real")])
-def test_members_of_a_gang_run_together(cluster: str, request: pytest.FixtureRequest) -> None:
-    played: Played = request.getfixturevalue(cluster)
+@pytest.mark.parametrize("cluster", [pytest.param(cluster, marks=slow, id=cluster) for cluster in (FAKE, REAL)])
+def test_members_of_a_gang_run_together(cluster: str, played: dict[str, Played]) -> None:
+    found = of_cluster(played, cluster)
     for case in playable(cluster):
         if case.members:
-            ran = [next(event["time"] for event in job if event["kind"] == "RUNNING") for job in played.of(case.name)]
-            ended = [job[-1]["time"] for job in played.of(case.name)]
+            ran = [next(event["time"] for event in job if event["kind"] == "RUNNING") for job in found.of(case.name)]
+            ended = [job[-1]["time"] for job in found.of(case.name)]
             assert max(ran) <= min(ended), case.name
 
 
-@pytest.mark.parametrize("cluster", [pytest.param(cluster, marks=slow, id=cluster) for cluster in ("fake", "real")])
-def test_what_took_the_room_of_another_job_ran_there_afterwards(cluster: str, request: pytest.FixtureRequest) -> None:
-    played: Played = request.getfixturevalue(cluster)
-    (preempted,), (preemptor,) = played.of("preempted"), played.of(PREEMPTOR_NAME)
+@pytest.mark.parametrize("cluster", [pytest.param(cluster, marks=slow, id=cluster) for cluster in (FAKE, REAL)])
+def test_what_took_the_room_of_another_job_ran_there_afterwards(cluster: str, played: dict[str, Played]) -> None:
+    found = of_cluster(played, cluster)
+    (preempted,), (preemptor,) = found.of("preempted"), found.of(PREEMPTOR_NAME)
     assert preemptor[-1]["kind"] == "SUCCEEDED"
     (run,) = [event for event in preemptor if event["kind"] == "RUNNING"]
     assert run["node"] == next(event["node"] for event in preempted if event["kind"] == "RUNNING")
     assert run["time"] > next(event["time"] for event in preempted if event["kind"] == "PREEMPTED")
+
+
+def of_cluster(played: dict[str, Played], cluster: str) -> Played:
+    if cluster not in played:
+        skip_without_kube()
+    return played[cluster]
 
 
 def contains_in_order(kinds: list[str], wanted: tuple[str, ...]) -> bool:

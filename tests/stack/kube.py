@@ -111,6 +111,8 @@ class KubePlane:
     def kill(self, name: str) -> None:
         """SIGKILL to etcd, kube-apiserver or kwok."""
         self._children.pop(name).kill()
+        if name == "kube-apiserver" and self._client is not None:
+            self._client.close()
 
     def pid(self, name: str) -> int:
         return self._children[name].pid
