@@ -4,26 +4,25 @@ Pinned: faust-streaming 0.15.3, aiokafka 0.14.0, mode-streaming 0.7.1.
 
 Each hook has a contract test in tests/unit/streams/test_faust_hooks.py; an upgrade begins there. What each relies on:
 
-- App._new_transport: it is the only place that decides the Consumer class. - App._on_agent_error: it is called for
-every exception that leaves an agent, before the supervisor restarts it and the
-  event counts as done.
+- App._new_transport: it is the only place that decides the Consumer class.
+- App._on_agent_error: it is called for every exception that leaves an agent, before the supervisor restarts it and
+  the event counts as done.
 - Consumer._getmany: the only way in which records come in, called by one task (Fetcher._fetcher ->
   Consumer._drain_messages -> getmany) that has given out all records of one call before it makes the next, so a seek
   made here cannot race a fetch; aiokafka drops what it fetched before a seek.
+- Consumer._wait_next_records: calls _getmany, and sleeps 1 s where _get_active_partitions has nothing.
 - Consumer.perform_seek: the only seek to the group's offsets (Recovery.on_recovery_completed,
-Recovery._resume_streams,
-  and getmany while the flow is stopped).
+  Recovery._resume_streams, and getmany while the flow is stopped).
 - Consumer._to_message: called between two _getmany, for records of the first, and the only thing that looks into a
   record before; ConsumerMessage takes more attributes.
 - Consumer._committed_offset: ack() ignores offsets below it.
 - Consumer._acked, ._acked_index: ack() appends to the one and adds to the other, and nothing else looks into them but
   _new_offset, which says up to where a partition is committed, and the revocation, which drops them.
 - Consumer._add_gap: called for offsets that did not come, in order to count them as acknowledged.
-- Consumer.seek_wait: also sets _read_offset, below which _drain_messages drops records. -
-ConsumerThread._create_worker_consumer: makes the AIOKafkaConsumer, which reads ._isolation_level when it starts. -
-TableManager._update_channels: the only place that subscribes to changelogs. Not subscribed, they are not assigned,
-and
-  Faust's Recovery finds nothing to do; it only resumes the flow. Needs ._tables_finalized and ._tables_registered.
+- Consumer.seek_wait: also sets _read_offset, below which _drain_messages drops records.
+- ConsumerThread._create_worker_consumer: makes the AIOKafkaConsumer, which reads ._isolation_level when it starts.
+- TableManager._update_channels: the only place that subscribes to changelogs. Not subscribed, they are not assigned,
+  and Faust's Recovery finds nothing to do; it only resumes the flow. Needs ._tables_finalized and ._tables_registered.
 - Collection.on_start, .on_rebalance, .on_recovery_completed, .data: all that App, TableManager and Recovery ask of a
   table; .on_key_set, .on_key_del: called before an item is written.
 
@@ -94,6 +93,13 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust has no types
 
     async def perform_seek(self) -> None:
         """Group offsets are a lag metric; the claims say where records begin."""
+
+    async def _wait_next_records(self, timeout: float) -> Any:
+        # Without a partition Faust sleeps 1 s, and the partitions that come meanwhile wait for that.
+        if self.flow_active and not self._get_active_partitions():
+            await asyncio.sleep(NOTHING_TO_FETCH_S)
+            return {}, set()
+        return await super()._wait_next_records(timeout)
 
     async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
         claims: Mapping[Any, Claim] = self.app.claims

@@ -139,6 +139,28 @@ async def test_consumer_getmany_is_called_by_one_task_that_gave_out_all_before_i
     assert "create_task" not in drain
 
 
+async def test_consumer_wait_next_records_looks_for_partitions_without_faust_s_pause_of_a_second(
+    rig: SimpleNamespace,
+) -> None:
+    waits = inspect.getsource(faust.transport.consumer.Consumer._wait_next_records)
+    assert waits.index("self._get_active_partitions()") < waits.index("await self.sleep(1)")
+    consumer = rig.consumer
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    consumer.sleep = sleep
+    consumer.resume_flow()
+    consumer._get_active_partitions = set
+    assert await consumer._wait_next_records(1.0) == ({}, set())
+    consumer._get_active_partitions = lambda: {rig.source}
+    rig.driver.gives = {rig.source: [a_record(5)]}
+    records, active = await consumer._wait_next_records(1.0)
+    assert ([record.offset for record in records[rig.source]], active) == ([5], {rig.source})
+    assert slept == []
+
+
 async def test_consumer_getmany_seeks_a_ready_claim_once_and_asks_for_hungry_ones_only(rig: SimpleNamespace) -> None:
     rig.driver.gives = {rig.source: [a_record(5), a_record(6)]}
     records = await rig.consumer._getmany({rig.source, TP("other", 0)}, 1.0)
