@@ -57,7 +57,8 @@ class Feed:
         """`boot_s`: a clock in seconds that goes on while the machine sleeps."""
         self._options, self._metrics = options, metrics
         self._boot_s = _boot_s if boot_s is None else boot_s
-        state = State(options.partitions, decode)
+        pools = options.scheduler.pools
+        state = State(options.partitions, decode, {name: pool.short_job_cutoff_s for name, pool in pools.items()})
         self.world = World(state, Clusters(state.instances), ShapeColumns(state.jobs.shapes))
         self.highest_claim = -1
         """the offset of the last record of argosy.leadership"""

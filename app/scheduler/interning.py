@@ -66,9 +66,11 @@ class KeyNumbers:
 
     def numbers(self, keys: npt.NDArray[np.void]) -> Int32:
         """int32 of the same length as `keys` (V16)."""
-        distinct, inverse = np.unique(keys, return_inverse=True)
-        of_distinct = np.array([self.number(bytes(value)) for value in distinct.tolist()], np.int32)
-        return of_distinct[inverse] if len(distinct) else np.zeros(0, np.int32)
+        known = self._numbers
+        found = list(map(known.get, given := keys.tolist()))
+        if None in found:
+            found = [self.number(key) for key in given]
+        return np.array(found, np.int32)
 
     def number(self, key: bytes) -> int:
         """The number of one key."""

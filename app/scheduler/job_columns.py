@@ -133,6 +133,8 @@ class JobColumns:
             setattr(self, name, np.zeros(_FIRST_SLOTS, kind))
         self._free: list[int] = []
         self._watches: list[Watch] = []
+        self.on_end: Callable[[npt.NDArray[np.intp]], None] | None = None
+        """is told the slots of jobs that went, while the columns still say what they were"""
         self._decode = decode
 
     def __len__(self) -> int:
@@ -180,7 +182,10 @@ class JobColumns:
                 self._put_sparse(slot, None)
                 self._free.append(slot)
                 gone.append(slot)
-        self._touched(np.array(gone, np.intp))
+        slots = np.array(gone, np.intp)
+        if self.on_end is not None:
+            self.on_end(slots)
+        self._touched(slots)
 
     def _put(self, keys: Sequence[bytes], values: Sequence[bytes], now_s: float) -> None:
         heads = np.frombuffer(b"".join([value[HEAD_AT:HEAD_END] for value in values]), np.uint8)
@@ -228,22 +233,23 @@ class JobColumns:
 
     def _slots_of(self, keys: Sequence[bytes]) -> tuple[npt.NDArray[np.intp], list[int]]:
         """The slot of each key, and which of the keys are new."""
-        known, new, slots = self.slots, [], []
-        for at, key in enumerate(keys):
-            slot = known.get(key)
-            if slot is None:
-                new.append(at)
-                if self._free:
-                    slot = self._free.pop()
-                    self.keys[slot] = key
-                else:
-                    slot = len(self.keys)
-                    self.keys.append(key)
-                known[key] = slot
-            slots.append(slot)
+        known = self.slots
+        found = list(map(known.get, keys))
+        new = [at for at, slot in enumerate(found) if slot is None] if None in found else []
+        again = new[: len(self._free)]
+        for at in again:
+            slot = found[at] = known[keys[at]] = self._free.pop()
+            self.keys[slot] = keys[at]
+        if len(again) < len(new):
+            added = [keys[at] for at in new[len(again) :]]
+            numbers = range(len(self.keys), len(self.keys) + len(added))
+            self.keys += added
+            known.update(zip(added, numbers, strict=True))
+            for at, slot in zip(new[len(again) :], numbers, strict=True):
+                found[at] = slot
         if len(self.keys) > len(self.live):
             self._grow(len(self.keys))
-        return np.array(slots, np.intp), new
+        return np.array(found, np.intp), new
 
     def _begin(self, slots: npt.NDArray[np.intp], keys: Sequence[bytes], now_s: float) -> None:
         ids = b"".join([key[1:] for key in keys])

@@ -70,8 +70,9 @@ class PoolRules:
             amount_of(name, quantities[name]) if name in quantities else NOT_FLOATING for name in resources.names
         )
 
-    def queue(self, row: QueueRow, limiter: Limiter | None) -> Queue:
-        """A queue as its row says. Limits that name resources or classes of no use here are left out."""
+    def queue(self, row: QueueRow, limiter: Limiter | None, penalty: Mapping[str, int]) -> Queue:
+        """A queue as its row says. Limits that name resources or classes of no use here are left out. penalty: base
+        units that it is charged for what it does not hold."""
         spec = row.spec
         return Queue(
             name=spec.name,
@@ -79,6 +80,7 @@ class PoolRules:
             cordoned=spec.cordoned,
             max_fraction_per_queue=self._fractions(spec.resource_limits),
             limiter=limiter,
+            penalty=penalty,
         )
 
     def _fractions(self, text: str) -> ClassFractions:

@@ -3,7 +3,7 @@
 Input: the state, which jobs wait and run. Output: parts of app.scheduling's `Round`, copies only.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +14,10 @@ from app.scheduler.job_columns import QUEUED, JobColumns
 from app.scheduler.pool_nodes import PoolNodes
 from app.scheduler.pool_rules import PoolRules
 from app.scheduler.room import Placements, Slots, Standing
+from app.scheduler.short_runs import Charged
 from app.scheduler.state import State
 from app.scheduling.jobs import NO_GANG, Gang, Jobs
+from app.scheduling.resources import Bool, Int64
 from app.scheduling.round import Cluster, Limiter, Queue
 
 TENANTS = " (away)"
@@ -31,14 +33,21 @@ class QueueColumns(NamedTuple):
     of_tenants: Int32
 
 
-def queue_columns(state: State, rules: PoolRules, standing: Standing, limiters: Mapping[str, Limiter]) -> QueueColumns:
-    """The queues of a round."""
+def queue_columns(
+    state: State,
+    rules: PoolRules,
+    standing: Standing,
+    limiters: Mapping[str, Limiter],
+    penalties: Mapping[int, Mapping[str, int]],
+) -> QueueColumns:
+    """The queues of a round. penalties: base units that are charged for runs that are over, by number of a queue."""
     index = np.full(len(state.jobs.queues) + 1, NONE, np.int32)
     of_tenants = index.copy()
     queues: list[Queue] = []
     for name, row in sorted(state.queues.items()):
-        index[state.jobs.queues.find(name)] = len(queues)
-        queues.append(rules.queue(row, limiters.get(name)))
+        number = state.jobs.queues.find(name)
+        index[number] = len(queues)
+        queues.append(rules.queue(row, limiters.get(name), penalties.get(number, {})))
     if standing.tenant.any():
         for number in np.unique(state.jobs.queue[standing.slots[standing.tenant]]).tolist():
             if index[number] != NONE:
@@ -46,6 +55,21 @@ def queue_columns(state: State, rules: PoolRules, standing: Standing, limiters: 
                 owner = queues[int(index[number])]
                 queues.append(Queue(name=owner.name + TENANTS, weight=owner.weight))
     return QueueColumns(tuple(queues), index, of_tenants)
+
+
+def penalties_of(
+    charged: Iterable[Charged], known: Bool, needs: Int64, names: Sequence[str]
+) -> dict[int, dict[str, int]]:
+    """Base units by number of a queue and resource that short runs still cost. known: by number of a shape; needs: base
+    units by (number of a shape, resource); names: of the resources."""
+    sums: dict[int, Int64] = {}
+    for queue, shape, runs in charged:
+        if known[shape]:
+            sums[queue] = sums.get(queue, np.zeros(len(names), np.int64)) + runs * needs[shape]
+    return {
+        queue: {name: amount for name, amount in zip(names, row.tolist(), strict=True) if amount}
+        for queue, row in sums.items()
+    }
 
 
 def cluster_columns(

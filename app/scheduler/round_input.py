@@ -23,7 +23,14 @@ from app.scheduler.job_columns import QUEUED
 from app.scheduler.pool_nodes import NodePlace, PoolNodes, pool_nodes, with_usage
 from app.scheduler.pool_rules import PoolRules
 from app.scheduler.room import Placements, Slots, Standing, leaving, placements_of, room_left, standing_of, with_held
-from app.scheduler.round_columns import cluster_columns, gang_columns, job_columns, numbered, queue_columns
+from app.scheduler.round_columns import (
+    cluster_columns,
+    gang_columns,
+    job_columns,
+    numbered,
+    penalties_of,
+    queue_columns,
+)
 from app.scheduler.shape_columns import ShapeColumns
 from app.scheduler.state import State
 from app.scheduling.nodes import Nodes
@@ -229,7 +236,9 @@ class PoolInput:
         # Unknown classes are counted from -1 on: move them behind the name for unknown queues.
         of_class = shapes.priority_class
         shapes = replace(shapes, priority_class=np.where(of_class < 0, of_class - 1, of_class))
-        queues = queue_columns(state, rules, standing, moment.queue_limiters)
+        charged = state.short_runs.charged(jobs.pools.learn(self.pool), state.log_time_ms)
+        penalties = penalties_of(charged, self._world.shapes.known(), base.needs, known.resources.names)
+        queues = queue_columns(state, rules, standing, moment.queue_limiters, penalties)
         gangs, gang = gang_columns(jobs, slots)
         round_ = Round(
             pool=self.pool,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from app.domain.events import StopReason
 from app.domain.rows import (
     SETTINGS_KEY,
     ClusterRow,
@@ -22,6 +23,7 @@ from app.domain.rows import (
 )
 from app.domain.state import FIRST_POSITION, FIRST_SETTINGS, StateRow
 from app.scheduler.job_columns import QUEUED, RUNNING, JobColumns
+from app.scheduler.short_runs import ShortRuns
 from app.scheduler.steps import WholeSteps
 
 Decode = Callable[[bytes], object]
@@ -40,9 +42,10 @@ class StoppingRun(NamedTuple):
 
 
 class State:
-    """The state of all partitions as of their last whole steps. `decode`: a framed value to its row."""
+    """The state of all partitions as of their last whole steps."""
 
-    def __init__(self, partitions: int, decode: Decode) -> None:
+    def __init__(self, partitions: int, decode: Decode, short_job_cutoff_s: Mapping[str, float] | None = None) -> None:
+        """`decode`: a framed value to its row. `short_job_cutoff_s`: by pool, see ShortRuns."""
         self.partitions = partitions
         self.jobs = JobColumns(self._decode_job)
         self.stopping: dict[bytes, StoppingRun] = {}
@@ -55,6 +58,9 @@ class State:
         self.changes = 0
         self.queues_version = 0
         self._decode = decode
+        self.short_runs = ShortRuns(self.jobs, short_job_cutoff_s or {}, self._is_preempted)
+        if self.short_runs.counts:
+            self.jobs.on_end = self.short_runs.ended
 
     def position(self, partition: int) -> PositionRow:
         """How far a partition is decided."""
@@ -138,6 +144,10 @@ class State:
         nodes = self.jobs.nodes
         node = nodes.numbers(np.array([name_hash(f"{row.cluster}/{row.node}")], np.uint64))
         self.stopping[run_id] = StoppingRun(row, int(node[0]), self.jobs.shapes.number(row.shape_hash))
+
+    def _is_preempted(self, run_id: bytes) -> bool:
+        run = self.stopping.get(run_id)
+        return run is not None and run.row.reason == StopReason.PREEMPTED
 
     def _instance_begins(self, row: ClusterRow) -> None:
         known = self.instances.get(row.cluster)

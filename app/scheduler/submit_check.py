@@ -4,7 +4,7 @@ Input: jobs that came (a watch on the job columns), the pools' nodes, gangs that
 rejections. A question is one per queue and shape (queues have limits of their own), one per gang and one per job that
 avoids nodes. What fitted once is never asked for again: nodes come and go. What did not is asked again when nodes or
 queues change, and is rejected when it has not fitted for a time during which every known cluster was heard and had
-told all of its nodes.
+told all of its nodes, or had been away for too long (absence.py).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,13 +15,12 @@ import numpy as np
 
 from app.domain.commands import Rejection
 from app.domain.ids import partition_of_job
-from app.scheduler.clusters import Clusters
+from app.scheduler.absence import Absence
 from app.scheduler.interning import NONE
 from app.scheduler.job_columns import QUEUED, JobColumns
 from app.scheduler.misfit_text import code_of, sentence_of
 from app.scheduler.room import Slots
 from app.scheduler.round_input import PoolInput, World
-from app.scheduler.silence import HEARD_S
 from app.scheduling.decisions import NO_JOB, Decisions
 from app.scheduling.round import Round
 from app.scheduling.schedule import schedule
@@ -90,6 +89,7 @@ class SubmitChecks:
     def __init__(self, world: World, pools: Mapping[str, PoolInput], settings: SubmitCheckSettings) -> None:
         self._world, self._pools, self._settings = world, pools, settings
         self._watch = world.state.jobs.watch() if settings.enabled else None
+        self._absence = Absence(world.clusters, world.state.instances, settings.absent_cluster_max_s)
         self._fits: set[Key] = set()
         self._misfits: dict[Key, Misfit] = {}
         self._open: dict[Key, Question] = {}
@@ -119,7 +119,7 @@ class SubmitChecks:
         for each in _questions(slots, jobs):
             if each.key not in self._fits and each.key not in self._misfits:
                 self._open.setdefault(each.key, each)
-        if not all_heard(self._world.clusters, self._world.state.instances, now_s):
+        if not self._absence.is_clear(now_s):
             for key in self._misfits:
                 self._reopen(key)
             self._misfits.clear()
@@ -276,17 +276,6 @@ def answers_of(asked: Asked) -> list[Answer]:
         )
         for at in range(len(asked.questions))
     ]
-
-
-def all_heard(clusters: Clusters, instances: Iterable[str], now_s: float) -> bool:
-    """Whether every known cluster speaks and has told all of its nodes; False when there is none. instances: clusters
-    that argosy.state knows."""
-    names = {*clusters.by_name, *instances}
-    for name in names:
-        view = clusters.by_name.get(name)
-        if view is None or not view.complete or now_s - view.heard_s > HEARD_S:
-            return False
-    return bool(names)
 
 
 def _sentence(decisions: Decisions, row: int, pool: str, round_: Round, job: int) -> str:

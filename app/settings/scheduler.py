@@ -59,6 +59,9 @@ class PoolSettings(Section):
     """Of each queue in the pool; null = no limit."""
     floating_resources: Mapping[str, Quantity] = {}
     """Resources of the pool that lie on no node (licences, say)."""
+    short_job_cutoff_s: float = Field(default=0.0, ge=0.0, le=DAY_MS / 1000)
+    """A run that ended sooner than this after its start, and was not preempted, costs its queue until then as if it
+    ran on, so that very short jobs do not win more than their share; 0 = it does not."""
     away_pools: tuple[Name, ...] = ()
     """Pools whose nodes its jobs may use too, where theirs do not suffice; jobs of those pools preempt them first."""
 
@@ -99,6 +102,9 @@ class SubmitCheckSettings(Section):
     """Whether they are rejected."""
     grace_s: float = Field(default=60.0, ge=0.0, le=30 * 24 * HOUR_S)
     """So long every known cluster must have been heard, with all of its nodes, and nothing fitted."""
+    absent_cluster_max_s: float = Field(default=DAY_MS / 1000, ge=0.0, le=30 * 24 * HOUR_S)
+    """A cluster that is known and not heard, or that has not told its nodes, keeps every job from being rejected, for
+    it may be the only one that could take it; no longer than this while others are heard (each leader counts anew)."""
 
 
 class SchedulerSettings(Section):

@@ -7,12 +7,13 @@ import pytest
 from app.domain.commands import BeginInstance, ReportState
 from app.scheduler.pool_rules import pool_rules
 from app.scheduler.round_input import PoolInput
-from app.scheduler.submit_check import INCONSISTENT_TOLD_S, SubmitChecks, all_heard, answers_of
+from app.scheduler.submit_check import INCONSISTENT_TOLD_S, SubmitChecks, answers_of
 from app.settings.scheduler import PoolSettings, SchedulerSettings, SubmitCheckSettings
 from tests.unit.scheduler.partition import INSTANCE, begin, lease, leases, queues, report, run_id
 from tests.unit.scheduler.world import SmallWorld, node, shape
 
 GRACE_S = 10.0
+ABSENT_MAX_S = 100.0
 BIG, GPU = shape(9000), shape(1000, **{"nvidia.com/gpu": 2})  # type: ignore[arg-type]
 
 
@@ -20,7 +21,7 @@ class Checked:
     """A world that is asked once a second."""
 
     def __init__(self, *, enabled: bool = True, pools: Mapping[str, PoolSettings] | None = None) -> None:
-        check = SubmitCheckSettings(enabled=enabled, grace_s=GRACE_S)
+        check = SubmitCheckSettings(enabled=enabled, grace_s=GRACE_S, absent_cluster_max_s=ABSENT_MAX_S)
         self.world = SmallWorld(
             settings=SchedulerSettings(submit_check=check, pools=pools or {"default": PoolSettings()})
         )
@@ -36,13 +37,14 @@ class Checked:
     def hear(self, *names: str, cpu: str = "4", cluster: str = "c0") -> None:
         self.world.nodes(cluster, *(node(name, cpu=cpu) for name in names), now_s=self.now_s)
 
-    def go(self, seconds: float) -> dict[bytes, tuple[str, str]]:
-        """Lets time pass while the clusters are heard; returns job -> (code, reason) of what is due at the end."""
+    def go(self, seconds: float, silent: str = "") -> dict[bytes, tuple[str, str]]:
+        """Lets time pass while the clusters but for `silent` are heard; returns job -> (code, reason) of what is due at
+        the end."""
         found: dict[bytes, tuple[str, str]] = {}
         for _ in range(int(seconds)):
             self.now_s += 1
             for view in self.world.clusters.by_name.values():
-                view.heard_s = self.now_s
+                view.heard_s = view.heard_s if view.name == silent else self.now_s
             found = self.tick()
         return found
 
@@ -104,8 +106,7 @@ def test_a_node_that_changes_nothing_does_not_begin_the_grace_anew(checked: Chec
 def test_nothing_is_certain_while_a_known_cluster_is_silent_or_has_not_told_its_nodes(checked: Checked) -> None:
     world = checked.world
     world.submit(0, "a", 1, shape=BIG)
-    assert not all_heard(world.clusters, world.state.instances, 0.0), "c0 is known and was never heard"
-    assert checked.go(2 * GRACE_S) == {}
+    assert checked.go(2 * GRACE_S) == {}, "c0 is known and was never heard"
     checked.hear("n0")
     assert checked.go(GRACE_S - 1) == {}
     checked.now_s += 100.0
@@ -114,6 +115,36 @@ def test_nothing_is_certain_while_a_known_cluster_is_silent_or_has_not_told_its_
     assert len(checked.go(2)) == 1
     world.step(0, BeginInstance(cluster="c1", instance=INSTANCE))
     assert checked.go(3 * GRACE_S) == {}
+
+
+def test_a_cluster_that_never_comes_back_stops_rejection_for_a_while_only(checked: Checked) -> None:
+    checked.world.step(0, BeginInstance(cluster="gone", instance=INSTANCE))
+    checked.hear("n0")
+    (job,) = checked.world.submit(0, "a", 1, shape=BIG)
+    assert checked.go(ABSENT_MAX_S) == {}, "it may be the only one that could take it"
+    assert checked.go(GRACE_S) == {}
+    assert set(checked.go(2)) == {job}
+
+
+def test_what_only_an_absent_cluster_takes_is_not_rejected_while_its_nodes_are_remembered(checked: Checked) -> None:
+    checked.hear("n0")
+    checked.hear("large", cpu="16", cluster="c1")
+    checked.go(2)
+    checked.world.submit(0, "a", 1, shape=BIG)
+    (job,) = checked.world.submit(0, "a", 1, shape=GPU)
+    assert checked.go(ABSENT_MAX_S, silent="c1") == {}
+    assert set(checked.go(40 + 2 * GRACE_S, silent="c1")) == {job}
+
+
+def test_no_time_counts_while_nobody_is_heard(checked: Checked) -> None:
+    checked.hear("n0")
+    checked.hear("n0", cluster="c1")
+    checked.world.submit(0, "a", 1, shape=BIG)
+    for _ in range(int(2 * ABSENT_MAX_S)):
+        checked.now_s += 1
+        assert checked.now_s < 40 or checked.tick() == {}
+    assert checked.go(ABSENT_MAX_S, silent="c1") == {}
+    assert len(checked.go(GRACE_S + 2, silent="c1")) == 1
 
 
 def test_a_gang_is_judged_as_a_whole(checked: Checked) -> None:

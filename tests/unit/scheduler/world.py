@@ -27,7 +27,8 @@ class SmallWorld:
     def __init__(self, partitions: int = 1, settings: SchedulerSettings | None = None) -> None:
         self.settings = SchedulerSettings() if settings is None else settings
         self.partitions = [Partition(number) for number in range(partitions)]
-        self.state = State(partitions, decode)
+        pools = self.settings.pools
+        self.state = State(partitions, decode, {name: pool.short_job_cutoff_s for name, pool in pools.items()})
         self.clusters = Clusters(self.state.instances)
         self.shapes = ShapeColumns(self.state.jobs.shapes)
         self.world = World(self.state, self.clusters, self.shapes)
