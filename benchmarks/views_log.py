@@ -23,7 +23,16 @@ CALL_JOBS = 100
 OWN_SPECS_SHARE = 0.2
 LEASES_PER_RECORD = 50
 REPORTS_PER_RECORD = 30
-QUEUES, SETS_PER_QUEUE, NODES, OWNERS = 10, 20, 10_000, 300
+QUEUES, SETS_PER_QUEUE, NODES, OWNERS, NAMESPACES = 10, 20, 10_000, 300, 60
+RARE = 0.0005
+"""the share of calls with values that few jobs have"""
+CLASSES = ("argosy-default", "argosy-high", "argosy-preemptible")
+FAILURES = (
+    ("application", "ContainerFailed", 1),
+    ("application", "OOMKilled", 137),
+    ("infrastructure", "NodeLost", 143),
+    ("limits", "DeadlineExceeded", 124),
+)
 
 SPEC = {
     "containers": [
@@ -93,6 +102,8 @@ class BusyLog:
         self._offsets = [-1] * partitions
         self._queues = [Queue(f"team-{number:02d}-batch", number % partitions) for number in range(QUEUES)]
         self._weights = [1 / (number + 1) for number in range(QUEUES)]
+        self._namespaces = [f"team-{number:02d}" for number in range(NAMESPACES)]
+        self._namespace_weights = [1 / (number + 1) for number in range(NAMESPACES)]
         self._sets = [f"nightly-2026-11-{number:02d}-{seed:06d}" for number in range(SETS_PER_QUEUE)]
         self._nodes = [(f"cluster-{n % 20:02d}", f"c{n % 20:02d}-node-{n:05d}.internal") for n in range(NODES)]
         self._zstd = zstandard.ZstdCompressor(level=3)
@@ -133,6 +144,10 @@ class BusyLog:
             "example.com/experiment": f"exp-{rnd.randrange(20_000):08d}",
             "example.com/stage": rnd.choice(("prepare", "train", "eval", "export", "report", "clean")),
         }
+        is_rare = rnd.random() < RARE
+        namespace = "rare" if is_rare else rnd.choices(self._namespaces, self._namespace_weights)[0]
+        priority_class = "argosy-urgent" if is_rare else rnd.choices(CLASSES, (8, 1, 3))[0]
+        storage_bytes = (500 if is_rare else rnd.choice((1, 8, 8, 8, 32))) << 30
         events, jobs = [], []
         for index in range(CALL_JOBS):
             job = Job(job_id(prefix, index), job_set)
@@ -145,13 +160,13 @@ class BusyLog:
                 shape_hash=b"h" * 16,
                 cpu_milli=cpu,
                 memory_bytes=cpu * (4 << 20),
-                storage_bytes=8 << 30,
+                storage_bytes=storage_bytes,
                 gpus=gpus,
                 owner=owner,
                 groups=("research", "everybody"),
-                namespace="batch-jobs",
-                priority=rnd.randrange(5),
-                priority_class="argosy-default",
+                namespace=namespace,
+                priority=1_000 if is_rare else rnd.randrange(5),
+                priority_class=priority_class,
                 preemptible=True,
                 deadline_s=259_200,
                 client_id=f"client-{rnd.randrange(10**9):09d}",
@@ -185,11 +200,11 @@ class BusyLog:
                 attempt=job.attempt,
                 cluster=job.cluster,
                 node=job.node,
-                pool="default",
+                pool=_pool(job.cluster),
                 displaced=(),
             )
             leases.append(lease)
-            events.append((job, self._event(job, EventKind.LEASED, JobState.QUEUED, JobState.LEASED, pool="default")))
+            events.append((job, self._event(job, EventKind.LEASED, JobState.QUEUED, JobState.LEASED)))
         return self._record(queue, "LeaseJobs", events, leases=tuple(leases))
 
     def _report(self, queue: Queue) -> RawRecord:
@@ -223,7 +238,12 @@ class BusyLog:
         dice, running = self.random.random(), JobState.RUNNING
         if dice < 0.03 and job.attempt == 0:
             returned = self._event(
-                job, EventKind.LEASE_RETURNED, running, JobState.QUEUED, reason="node lost: kubelet is silent"
+                job,
+                EventKind.LEASE_RETURNED,
+                running,
+                JobState.QUEUED,
+                reason="node lost: kubelet is silent",
+                failure=FAILURES[2],
             )
             job.attempt = 1
             queue.queued.append(job)
@@ -233,8 +253,11 @@ class BusyLog:
             return [self._event(job, EventKind.SUCCEEDED, running, JobState.SUCCEEDED, terminal=True, exit_code=0)]
         if dice < 0.97:
             text = "container main exited: " + f"Traceback: RuntimeError in step {self.random.randrange(10**6)}; " * 8
+            failure = self.random.choices(FAILURES, (60, 30, 8, 2))[0]
             return [
-                self._event(job, EventKind.FAILED, running, JobState.FAILED, terminal=True, exit_code=1, reason=text)
+                self._event(
+                    job, EventKind.FAILED, running, JobState.FAILED, terminal=True, reason=text, failure=failure
+                )
             ]
         if dice < 0.99:
             return [
@@ -256,9 +279,10 @@ class BusyLog:
         terminal: bool = False,
         reason: str | None = None,
         exit_code: int | None = None,
-        pool: str | None = None,
+        failure: tuple[str, str, int] | None = None,
     ) -> Event:
         has_run = bool(job.run_id) and kind is not EventKind.QUEUED
+        category, code, failed_with = failure or (None, None, exit_code)
         return Event(
             ordinal=0,
             kind=kind,
@@ -270,12 +294,13 @@ class BusyLog:
             run_id=job.run_id if has_run else None,
             cluster=job.cluster if has_run else None,
             node=job.node if has_run else None,
-            pool=pool or ("default" if has_run else None),
+            pool=_pool(job.cluster) if has_run else None,
             pod="argosy-" + job.run_id.hex() if pod else None,
             namespace="batch-jobs" if pod else None,
             reason=reason,
-            category="infrastructure" if reason else None,
-            exit_code=exit_code,
+            category=category,
+            reason_code=code,
+            exit_code=failed_with,
             cluster_time_ms=self.time_ms if has_run else None,
         )
 
@@ -309,6 +334,11 @@ class BusyLog:
             **parts,  # type: ignore[arg-type]
         )
         return RawRecord(queue.partition, offset, None, encode(record), self.time_ms)
+
+
+def _pool(cluster: str) -> str:
+    """Most clusters are of one pool, one of a rare one."""
+    return "spot" if cluster == "cluster-19" else "gpu" if cluster > "cluster-13" else "default"
 
 
 def _numbered(event: Event, ordinal: int) -> Event:

@@ -27,8 +27,10 @@ from app.api.job_policy import job_policy
 from app.api.log_ports import LogWriter
 from app.api.service.cancel import CancelService
 from app.api.service.change_queues import ChangeQueuesService
+from app.api.service.changes_history import DatabaseChanges
 from app.api.service.create_queues import CreateQueuesService
 from app.api.service.insight import InsightService
+from app.api.service.job_changes import JobChangesService
 from app.api.service.job_commands import JobCommands
 from app.api.service.matching import MatchingService
 from app.api.service.pod_cache import PodCache
@@ -147,6 +149,9 @@ def _graphql_services(
         insight=InsightService(database, tail),
         stream=StreamService(
             DatabaseHistory(database), access, tail, coordinates, streams_max=settings.api.subscriptions_max
+        ),
+        changes=JobChangesService(
+            DatabaseChanges(database), positions, tail, coordinates, streams_max=settings.api.subscriptions_max
         ),
     )
 

@@ -1,12 +1,13 @@
 """Positions and cursors as clients hold them: opaque texts that only this installation understands.
 
-A position is a vector (partition -> command offset); a stream cursor is queue incarnation and position. Both begin with
-a tag (of the installation; of installation, queue and job set), so foreign ones are refused (INVALID) instead of waited
-for. Layout: base64url of msgpack; it is private.
+A position is a vector (partition -> command offset); a stream cursor is queue incarnation and position; a cursor of
+changed jobs is a vector of places. All begin with a tag (of the installation; of installation, queue and job set), so
+foreign ones are refused (INVALID) instead of waited for. Layout: base64url of msgpack; it is private.
 """
 
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -44,10 +45,22 @@ class StreamCursor(NamedTuple):
     reached: Reached
 
 
+class Place(NamedTuple):
+    """How far somebody has come in one partition, and the offset in argosy.events of the last record that he has (-1 =
+    none): where to read on."""
+
+    reached: Reached
+    source_offset: int
+
+
+NOWHERE = Place(NOTHING, -1)
+
 _Position = tuple[bytes, tuple[int, ...]]
 _Cursor = tuple[bytes, int, int, int]
+_Places = tuple[bytes, tuple[tuple[int, int, int], ...]]
 _positions = msgspec.msgpack.Decoder(_Position)
 _cursors = msgspec.msgpack.Decoder(_Cursor)
+_places = msgspec.msgpack.Decoder(_Places)
 
 
 class Coordinates:
@@ -56,6 +69,7 @@ class Coordinates:
     def __init__(self, installation: str) -> None:
         self.installation = installation
         self._tag = hashlib.sha256(installation.encode()).digest()[:_TAG_BYTES]
+        self._changes_tag = hashlib.sha256(b"changed jobs\0" + installation.encode()).digest()[:_TAG_BYTES]
 
     def position(self, vector: Vector) -> str:
         """The text of a vector; the empty one has a text too."""
@@ -94,6 +108,33 @@ class Coordinates:
         if incarnation < 0 or not -1 <= offset < _OFFSET_MAX or not 0 <= ordinal <= WHOLE_COMMAND:
             raise InvalidArgument(path, 'is not a cursor that this API gave out (nor "BEGIN")')
         return StreamCursor(incarnation, Reached(offset, ordinal))
+
+    def changes_cursor(self, places: Sequence[Place]) -> str:
+        """The text of a cursor of changed jobs. places: by partition, all of them."""
+        # A whole command is the usual case and gets the shortest number.
+        flat = [
+            (reached.offset, -1 if reached.ordinal == WHOLE_COMMAND else reached.ordinal, source)
+            for reached, source in places
+        ]
+        return _text(msgspec.msgpack.encode((self._changes_tag, flat)))
+
+    def parse_changes_cursor(self, text: str, partitions: int, *, path: str) -> tuple[Place, ...]:
+        """The places. Raises InvalidArgument for what is no such cursor, or one of another installation."""
+        try:
+            tag, flat = _places.decode(_bytes(text))
+        except (msgspec.MsgspecError, ValueError):
+            raise InvalidArgument(path, "is not a cursor of changed jobs that this API gave out") from None
+        if tag != self._changes_tag:
+            raise InvalidArgument(path, "is a cursor of something else or of another installation")
+        if len(flat) != partitions or not all(
+            -1 <= offset < _OFFSET_MAX and -1 <= ordinal < WHOLE_COMMAND and -1 <= source < _OFFSET_MAX
+            for offset, ordinal, source in flat
+        ):
+            raise InvalidArgument(path, "is not a cursor of changed jobs that this API gave out")
+        return tuple(
+            Place(Reached(offset, WHOLE_COMMAND if ordinal < 0 else ordinal), source)
+            for offset, ordinal, source in flat
+        )
 
     def _stream_tag(self, queue: str, job_set: str) -> bytes:
         named = b"\0".join((self._tag, queue.encode(), job_set.encode()))

@@ -36,6 +36,7 @@ class ApiMetrics:
         self._gauge("tail_ready", "1 when the tail is at the end", lambda: int(tail.ready))
         self._gauge("waiting_calls", "Calls that wait for their commands", lambda: tail.outcomes.waiting)
         self._gauge("streams", "Streams that are open", lambda: api.services.stream.active)
+        self._gauge("changes_streams", "Streams of changed jobs that are open", lambda: api.services.changes.active)
         self._gauge("live_streams", "Streams that have caught up", lambda: tail.channels.subscribers)
         self._gauge("sync_requests", "Requests of executors that are open", lambda: api.sync.open_requests)
         self._gauge("clusters", "Clusters whose executor was heard", lambda: len(api.feed.clusters))

@@ -190,6 +190,8 @@ _LISTS = {
     "time": "(last_transition, job_id)",
     # My jobs.
     "owner": "(owner_id, job_id)",
+    # Everything by priority, and ranges of it.
+    "priority": "(priority, job_id)",
     # Ranges of requests.
     "cpu": "(cpu)",
     "memory": "(memory)",
@@ -199,6 +201,11 @@ _LISTS = {
 }
 # What runs on a node; groups by cluster and node.
 _PLACES = {"node": "(cluster_id, node_id)"}
+_RUN_TIMES = {
+    # Everything by how long it ran, and the few that never did.
+    "run_time": "((last_transition - started), job_id) WHERE started IS NOT NULL",
+    "never_ran": "(job_id) WHERE started IS NULL",
+}
 _FAILURES = {
     # Failed in the last hour.
     "failed_time": "(state, last_transition, job_id) WHERE state <> 4",
@@ -218,7 +225,7 @@ WEEKLY = (
     Weekly(
         parent=DONE,
         # Newest first; one job by its id (one probe a week).
-        indexes=_indexes("{table}", unique={"id": "(job_id)"}, plain=_LISTS | _PLACES | _FAILURES),
+        indexes=_indexes("{table}", unique={"id": "(job_id)"}, plain=_LISTS | _PLACES | _RUN_TIMES | _FAILURES),
         settings=("ALTER TABLE {table} ALTER annotations SET STATISTICS 500",),
     ),
     Weekly(parent=RUNS, indexes=_indexes("{table}", unique={"id": "(job_id, run_id)"}, plain={})),

@@ -15,6 +15,7 @@ from app.api.service.cancel import CancelService
 from app.api.service.change_queues import ChangeQueuesService
 from app.api.service.create_queues import CreateQueuesService
 from app.api.service.insight import InsightService
+from app.api.service.job_changes import JobChangesService
 from app.api.service.matching import MatchingService
 from app.api.service.preempt import PreemptService
 from app.api.service.read import ReadService
@@ -43,6 +44,7 @@ class GraphQLServices:
     read: ReadService
     insight: InsightService
     stream: StreamService
+    changes: JobChangesService
 
 
 @dataclass(kw_only=True)

@@ -5,7 +5,7 @@ from enum import StrEnum
 import strawberry
 
 from app.api.service.waiting import WaitFor
-from app.db.queries.job_filter import JobOrderField
+from app.db.queries.job_order import JobOrderField
 from app.domain.errors import ErrorCode
 from app.domain.lifecycle import EventKind, JobState
 
@@ -23,5 +23,9 @@ strawberry.enum(WaitFor, description="how far a mutation waits for what it wrote
 strawberry.enum(JobState, description="where a job stands; the first four are live, the others are the end")
 strawberry.enum(EventKind, description="what happened to a job")
 strawberry.enum(ErrorCode, description="the closed set of error codes")
-strawberry.enum(JobOrderField, description="what a list of jobs is ordered by; ID and SUBMITTED are one order")
+strawberry.enum(
+    JobOrderField,
+    description="what a list of jobs is ordered by, then by id; ID and SUBMITTED are one order; STATE: as a job lives; "
+    "RUN_TIME: of the last run, until now while it runs, jobs that never ran come last",
+)
 strawberry.enum(OrderDirection, description="which way a list is ordered")

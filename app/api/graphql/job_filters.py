@@ -10,7 +10,7 @@ import strawberry
 from app.api.errors import InvalidArgument
 from app.api.graphql.enums import JobOrderField, JobState, OrderDirection
 from app.api.graphql.scalars import DateTime, Quantity
-from app.db.queries import job_filter
+from app.db.queries import job_filter, job_order
 from app.db.queries.job_filter import NumberRange, TextFilter, TimeRange
 from app.domain.ids import InvalidId, parse_id
 from app.pods.quantity import QuantityError, amount_of
@@ -130,8 +130,8 @@ def parsed_filter(given: JobFilter) -> job_filter.JobFilter:
     )
 
 
-def parsed_order(given: JobOrder) -> job_filter.JobOrder:
-    return job_filter.JobOrder(field=given.field, descending=given.direction is OrderDirection.DESC)
+def parsed_order(given: JobOrder) -> job_order.JobOrder:
+    return job_order.JobOrder(field=given.field, descending=given.direction is OrderDirection.DESC)
 
 
 def _text(given: StringFilter | None, path: str) -> TextFilter | None:

@@ -37,6 +37,7 @@ from app.api.graphql.queries.series import queue_shares, share_history, throughp
 from app.api.graphql.queries.viewer import viewer
 from app.api.graphql.scalars import SCALARS
 from app.api.graphql.subscriptions.job_set_events import job_set_events
+from app.api.graphql.subscriptions.jobs_changed import jobs_changed
 
 DEPTH_MAX = 12
 ALIASES_MAX = 30
@@ -101,6 +102,7 @@ class Mutation:
 @strawberry.type
 class Subscription:
     job_set_events = strawberry.subscription(resolver=job_set_events, description=_described(job_set_events))
+    jobs_changed = strawberry.subscription(resolver=jobs_changed, description=_described(jobs_changed))
 
 
 class ArgosySchema(strawberry.Schema):

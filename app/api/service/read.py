@@ -11,8 +11,9 @@ from app.api.service.database_errors import database_errors
 from app.api.service.waiting import HISTORY_VIEW, QUEUES_VIEW
 from app.db.database import Database
 from app.db.positions import Positions
-from app.db.queries import job_sets, jobs, nodes, queues, rounds
-from app.db.queries.job_filter import JobFilter, JobOrder, PageRequest
+from app.db.queries import job_count, job_sets, jobs, nodes, queues, rounds
+from app.db.queries.job_filter import JobFilter
+from app.db.queries.job_order import JobOrder, PageRequest
 from app.domain.lifecycle import JobState
 
 WAIT_S = 10.0
@@ -52,7 +53,11 @@ class ReadService:
 
     async def count_estimate(self, wanted: JobFilter) -> int | None:
         with database_errors():
-            return await job_sets.count_estimate(self._database, wanted)
+            return await job_count.count_estimate(self._database, wanted)
+
+    async def count_up_to(self, wanted: JobFilter, limit: int) -> int:
+        with database_errors():
+            return await job_count.count_up_to(self._database, wanted, limit)
 
     async def job_set(self, queue: str, name: str, at_least: str | None = None) -> job_sets.JobSetRecord | None:
         await self.wait_for(at_least, HISTORY_VIEW)

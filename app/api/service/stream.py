@@ -236,7 +236,7 @@ class StreamService:
                         record = self._tail.decode_record(raw.value)
                         if (record.offset, record.first_ordinal) > reached.next:
                             raise ApiError(ErrorCode.UNAVAILABLE, "view history has lost the log: it must be rebuilt")
-                        held = PartitionBuffer(subscription.partition, 0).add(record)
+                        held = PartitionBuffer(subscription.partition, 0).add(record, raw.offset)
                         events += decode_blocks([held], subscription.key, reached, self._tail.decode_events)
                         reached = max(reached, held.reached)
                     for step in _steps(subscription, events, reached):

@@ -4,8 +4,10 @@ Input: events records in the order of the log. Output: blocks of a job set above
 complete.
 """
 
+import time
 from collections import deque
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import NamedTuple
 
 from app.api.coordinates import WHOLE_COMMAND, Reached
@@ -19,7 +21,7 @@ class HoleFound(Exception):
 
 
 class Held(NamedTuple):
-    """What the buffer keeps of a record."""
+    """What the buffer keeps of a record. source_offset: its own in argosy.events; received_s: monotonic."""
 
     offset: int
     first_ordinal: int
@@ -27,6 +29,8 @@ class Held(NamedTuple):
     log_time_ms: int
     blocks: tuple[Block, ...]
     size: int
+    source_offset: int
+    received_s: float
 
 
 class PartitionBuffer:
@@ -46,7 +50,7 @@ class PartitionBuffer:
         """The partition has never held a record."""
         self.complete_from = (0, 0)
 
-    def add(self, record: EventsRecord) -> Held:
+    def add(self, record: EventsRecord, source_offset: int) -> Held:
         """Takes the next record. Raises HoleFound."""
         self._check_follows(record)
         ordinal = WHOLE_COMMAND if record.last else record.first_ordinal + record.count - 1
@@ -58,6 +62,8 @@ class PartitionBuffer:
             record.log_time_ms,
             record.blocks,
             size,
+            source_offset,
+            time.monotonic(),
         )
         if self.complete_from is None:
             self.complete_from = (record.offset, record.first_ordinal)
@@ -76,9 +82,8 @@ class PartitionBuffer:
 
     def after(self, reached: Reached) -> Iterator[Held]:
         """Records with something above `reached`, in order."""
-        for held in self._held:
-            if held.reached > reached:
-                yield held
+        newest_first = takewhile(lambda held: held.reached > reached, reversed(self._held))
+        yield from reversed(list(newest_first))
 
     def _check_follows(self, record: EventsRecord) -> None:
         if self.reached is None:

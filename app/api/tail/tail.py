@@ -125,7 +125,7 @@ class Tail:
             if raw.value is None:
                 continue
             record = self.decode_record(raw.value)
-            held = self.buffers[raw.partition].add(record)
+            held = self.buffers[raw.partition].add(record, raw.offset)
             self.outcomes.on_record(raw.partition, record)
             self.channels.on_record(held)
             self.cluster_signals.on_record(raw.partition, record)

@@ -1,11 +1,8 @@
-"""Which jobs a page shows and in which order, and the SQL that says so.
+"""Which jobs a page shows, and the SQL that says so. Input: JobFilter. Output: conditions and arguments."""
 
-Input: JobFilter, JobOrder, PageRequest. Output: conditions and arguments.
-"""
-
-from enum import StrEnum
-
+from asyncpg import Record
 from msgspec import Struct
+from msgspec.structs import replace
 
 from app.db import names
 from app.db.engine import Connection
@@ -13,7 +10,6 @@ from app.db.errors import TooMuchMatched
 from app.domain.ids import ulid
 from app.domain.lifecycle import STATE_CODES, JobState
 
-PAGE_ROWS_MAX = 200
 JOB_SETS_MATCHED_MAX = 10_000
 NAMES_MATCHED_MAX = 10_000
 
@@ -30,6 +26,8 @@ MATCHING_NAMES = """
 SELECT id FROM history_names
 WHERE kind = $1 AND ($2::text[] IS NULL OR name = ANY($2)) AND ($3::text IS NULL OR name LIKE $3) LIMIT $4
 """
+# Which of these numbers there are.
+KNOWN_NAMES = "SELECT id FROM history_names WHERE id = ANY($1::bigint[])"
 
 
 class TextFilter(Struct, frozen=True, kw_only=True):
@@ -91,42 +89,36 @@ class JobFilter(Struct, frozen=True, kw_only=True):
     annotations: tuple[AnnotationFilter, ...] = ()
 
 
-class JobOrderField(StrEnum):
-    """ID and SUBMITTED are one order: an id begins with its job's time."""
-
-    ID = "ID"
-    SUBMITTED = "SUBMITTED"
-    LAST_TRANSITION = "LAST_TRANSITION"
-
-
-class JobOrder(Struct, frozen=True, kw_only=True):
-    """The order of a list; equal times are ordered by id."""
-
-    field: JobOrderField = JobOrderField.ID
-    descending: bool = True
-
-
-class JobKey(Struct, frozen=True, kw_only=True):
-    """Where a page begins or ends: what a cursor of a list holds."""
-
-    job_id: bytes
-    last_transition_ms: int
+CHANGING = {
+    "states": (),
+    "cluster": None,
+    "node": None,
+    "pool": None,
+    "failure_category": None,
+    "reason_code": None,
+    "priority": None,
+    "exit_code": None,
+    "last_transition": None,
+}
+"""the conditions that a job may come to meet or not to meet any more, as they are when nothing is asked"""
 
 
-class PageRequest(Struct, frozen=True, kw_only=True):
-    """Up to `limit` (1 to 200) jobs after `key`, or, backwards, the last ones before it."""
+def lasting(wanted: JobFilter) -> JobFilter:
+    """The part of a filter that holds for a job for ever, or never."""
+    return replace(wanted, **CHANGING)
 
-    limit: int = 50
-    key: JobKey | None = None
-    backwards: bool = False
+
+def changing(wanted: JobFilter) -> JobFilter:
+    """The rest of it."""
+    return JobFilter(**{name: getattr(wanted, name) for name in CHANGING})
 
 
 class Conditions:
     """WHERE of one statement, with its arguments."""
 
-    def __init__(self) -> None:
+    def __init__(self, arguments: list[object] | None = None) -> None:
         self.texts: list[str] = []
-        self.arguments: list[object] = []
+        self.arguments: list[object] = arguments if arguments is not None else []
 
     def add(self, text: str, *arguments: object) -> None:
         """`{}` stands for each argument in turn."""
@@ -137,6 +129,16 @@ class Conditions:
         self.arguments.append(argument)
         return f"${len(self.arguments)}"
 
+    def copy(self) -> "Conditions":
+        """The same, to go on with."""
+        made = Conditions(list(self.arguments))
+        made.texts = list(self.texts)
+        return made
+
+    def beside(self) -> "Conditions":
+        """No conditions yet, for another place of the same statement."""
+        return Conditions(self.arguments)
+
     @property
     def sql(self) -> str:
         return " AND ".join(self.texts) or "true"
@@ -145,11 +147,16 @@ class Conditions:
 async def conditions(connection: Connection, wanted: JobFilter) -> Conditions | None:
     """The conditions of a filter; None when nothing can match it. Raises TooMuchMatched."""
     where = Conditions()
+    return where if await add_conditions(connection, where, wanted) else None
+
+
+async def add_conditions(connection: Connection, where: Conditions, wanted: JobFilter) -> bool:
+    """Whether anything can match. Raises TooMuchMatched."""
     queue_ids = [names.name_id(names.QUEUE, queue) for queue in wanted.queues]
     if wanted.job_set is not None:
         sets = await _matching_sets(connection, queue_ids or None, wanted.job_set)
         if not sets:
-            return None
+            return False
         where.add("job_set_id = {}" if len(sets) == 1 else "job_set_id = ANY({}::bigint[])", _one_or_list(sets))
     elif queue_ids:
         where.add("queue_id = {}" if len(queue_ids) == 1 else "queue_id = ANY({}::bigint[])", _one_or_list(queue_ids))
@@ -162,7 +169,7 @@ async def conditions(connection: Connection, wanted: JobFilter) -> Conditions | 
     _add_times(where, wanted)
     for annotation in wanted.annotations:
         where.add("annotations @@ {}::tsquery", _annotation_query(annotation))
-    return where if await _add_names(connection, where, wanted) else None
+    return await _add_names(connection, where, wanted)
 
 
 async def _add_names(connection: Connection, where: Conditions, wanted: JobFilter) -> bool:
@@ -179,8 +186,7 @@ async def _add_names(connection: Connection, where: Conditions, wanted: JobFilte
     ):
         if text is None:
             continue
-        values = None if text.any_of is None else list(text.any_of)
-        rows = await connection.fetch(MATCHING_NAMES, kind, values, _pattern(text), NAMES_MATCHED_MAX + 1)
+        rows = await _matching_names(connection, kind, text)
         if len(rows) > NAMES_MATCHED_MAX:
             raise TooMuchMatched(f"filter: more than {NAMES_MATCHED_MAX:,} names of kind {kind} match; narrow it")
         numbers = [row["id"] for row in rows]
@@ -236,27 +242,13 @@ def _lexeme(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def order_by(order: JobOrder, backwards: bool) -> str:
-    """ORDER BY of a page; a page read backwards is turned round afterwards."""
-    way = "DESC" if order.descending != backwards else "ASC"
-    if order.field is JobOrderField.LAST_TRANSITION:
-        return f"last_transition {way}, job_id {way}"
-    return f"job_id {way}"
-
-
-def after_key(where: Conditions, order: JobOrder, page: PageRequest) -> None:
-    """Adds the condition that continues after the page's key."""
-    if page.key is None:
-        return
-    sign = "<" if order.descending != page.backwards else ">"
-    if order.field is JobOrderField.LAST_TRANSITION:
-        where.add(
-            f"(last_transition, job_id) {sign} ({{}}::timestamptz, {{}}::uuid)",
-            page.key.last_transition_ms,
-            page.key.job_id,
-        )
-    else:
-        where.add(f"job_id {sign} {{}}::uuid", page.key.job_id)
+async def _matching_names(connection: Connection, kind: str, wanted: TextFilter) -> list[Record]:
+    pattern = _pattern(wanted)
+    if wanted.any_of is not None and pattern is None and kind != names.NODE:
+        # The number of a name is known; that of a node needs its cluster as well.
+        return await connection.fetch(KNOWN_NAMES, [names.name_id(kind, name) for name in wanted.any_of])
+    values = None if wanted.any_of is None else list(wanted.any_of)
+    return await connection.fetch(MATCHING_NAMES, kind, values, pattern, NAMES_MATCHED_MAX + 1)
 
 
 async def _matching_sets(connection: Connection, queue_ids: list[int] | None, wanted: TextFilter) -> list[int]:

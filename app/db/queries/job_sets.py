@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from app.db import names
 from app.db.database import Database
-from app.db.queries.job_filter import JobFilter, conditions
 from app.db.queries.reached import reached
 from app.domain.lifecycle import STATES, JobState
 from app.domain.positions import NOWHERE, Position
@@ -26,14 +25,6 @@ FROM history_job_sets s WHERE queue_id = ANY($1::bigint[])
   AND incarnation = (SELECT max(incarnation) FROM history_job_sets m WHERE m.queue_id = s.queue_id)
 GROUP BY 1
 """
-# Jobs by state of the job sets that a filter matches.
-SET_COUNTS = """
-SELECT sum(n_queued), sum(n_leased), sum(n_pending), sum(n_running), sum(n_succeeded), sum(n_failed),
-sum(n_cancelled), sum(n_preempted),
-  sum(n_rejected)
-FROM history_job_sets WHERE {where}
-"""
-
 COUNT_COLUMNS = tuple(f"n_{state.value.lower()}" for state in STATES)
 
 
@@ -72,22 +63,6 @@ async def queue_counts(database: Database, queues: list[str]) -> dict[str, dict[
     async with database.reading() as connection:
         rows = await connection.fetch(QUEUE_COUNTS, list(numbers))
     return {numbers[row[0]]: _counts(tuple(row)[1:]) for row in rows}
-
-
-async def count_estimate(database: Database, wanted: JobFilter) -> int | None:
-    """How many jobs match a filter of queues, job sets and states; None for other filters, which would have to be
-    counted."""
-    plain = JobFilter(queues=wanted.queues, job_set=wanted.job_set)
-    if wanted != JobFilter(queues=wanted.queues, job_set=wanted.job_set, states=wanted.states):
-        return None
-    async with database.snapshot() as connection:
-        where = await conditions(connection, plain)
-        if where is None:
-            return 0
-        statement = SET_COUNTS.format(where=where.sql.replace("job_set_id", "id"))
-        row = await connection.fetchrow(statement, *where.arguments)
-    counts = _counts(tuple(row) if row is not None else (0,) * len(STATES))
-    return sum(number for state, number in counts.items() if not wanted.states or state in wanted.states)
 
 
 def _record(row: Record, queue: str, position: Position) -> JobSetRecord:

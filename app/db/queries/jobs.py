@@ -8,7 +8,9 @@ from msgspec import Struct
 
 from app.db.database import Database
 from app.db.engine import Connection
-from app.db.queries.job_filter import PAGE_ROWS_MAX, JobFilter, JobOrder, PageRequest, after_key, conditions, order_by
+from app.db.queries.job_filter import JobFilter
+from app.db.queries.job_order import PAGE_ROWS_MAX, JobOrder, PageRequest
+from app.db.queries.job_pages import page_rows
 from app.db.queries.job_records import (
     COLUMNS,
     ErrorRecord,
@@ -18,6 +20,8 @@ from app.db.queries.job_records import (
     job_records,
     last_run,
 )
+from app.db.queries.job_sets import HISTORY
+from app.db.queries.reached import Reached, reached
 
 ERRORS_MAX = 100
 RUNS_MAX = 300
@@ -32,8 +36,6 @@ SELECT attempt, at, kind, code, message, containers FROM history_errors WHERE jo
 """
 # The pod spec of a job (zstd of canonical JSON); the same spec stands once in each week.
 SPEC = "SELECT body FROM leases_specs WHERE spec_id = $1 LIMIT 1"
-# A page of jobs; conditions and order are added.
-PAGE = "SELECT {columns} FROM history_jobs WHERE {where} ORDER BY {order} LIMIT {limit}"
 
 
 class JobDetail(Struct, frozen=True, kw_only=True):
@@ -47,10 +49,13 @@ class JobDetail(Struct, frozen=True, kw_only=True):
 
 
 class JobPage(Struct, frozen=True, kw_only=True):
-    """Jobs in the order asked for (also when read backwards). more: there are others in the direction of reading."""
+    """Jobs in the order asked for (also when read backwards). more: there are others in the direction of reading.
+
+    reached: how far the history stood in each partition, of the same snapshot: what changes after it the page lacks."""
 
     jobs: tuple[JobRecord, ...]
     more: bool
+    reached: dict[int, Reached]
 
 
 async def job_by_id(database: Database, job_id: bytes) -> JobDetail | None:
@@ -73,16 +78,10 @@ async def jobs_page(database: Database, wanted: JobFilter, order: JobOrder, page
     if not 1 <= page.limit <= PAGE_ROWS_MAX:
         raise ValueError(f"a page has 1 to {PAGE_ROWS_MAX} rows, {page.limit} were asked for")
     async with database.snapshot() as connection:
-        where = await conditions(connection, wanted)
-        if where is None:
-            return JobPage(jobs=(), more=False)
-        after_key(where, order, page)
-        statement = PAGE.format(
-            columns=COLUMNS, where=where.sql, order=order_by(order, page.backwards), limit=page.limit + 1
-        )
-        rows = await connection.fetch(statement, *where.arguments)
+        stands = await reached(connection, HISTORY)
+        rows = await page_rows(connection, wanted, order, page)
         jobs = await job_records(connection, database.names, rows[: page.limit])
-    return JobPage(jobs=tuple(reversed(jobs) if page.backwards else jobs), more=len(rows) > page.limit)
+    return JobPage(jobs=tuple(reversed(jobs) if page.backwards else jobs), more=len(rows) > page.limit, reached=stands)
 
 
 async def _runs(connection: Connection, database: Database, job: JobRecord) -> tuple[RunRecord, ...]:

@@ -9,8 +9,9 @@ from agents.views.history import VIEW as HISTORY
 from agents.views.throughput import VIEW as THROUGHPUT
 from app.db.database import Database
 from app.db.queries.job_events import events_of_job
-from app.db.queries.job_filter import JobFilter, JobOrder, NumberRange, PageRequest, TextFilter, TimeRange
+from app.db.queries.job_filter import JobFilter, NumberRange, TextFilter, TimeRange
 from app.db.queries.job_groups import job_groups
+from app.db.queries.job_order import JobOrder, PageRequest
 from app.db.queries.job_records import JobRecord
 from app.db.queries.jobs import jobs_page
 from app.db.queries.node_usage import node_usage

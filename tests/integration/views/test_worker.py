@@ -21,7 +21,8 @@ from agents.views.queues import VIEW as QUEUES
 from app.admin.processes import free_port
 from app.db.database import Database
 from app.db.migrations import migrate
-from app.db.queries.job_filter import JobFilter, JobKey, JobOrder, PageRequest
+from app.db.queries.job_filter import JobFilter
+from app.db.queries.job_order import JobKey, JobOrder, PageRequest
 from app.db.queries.job_records import JobRecord
 from app.db.queries.jobs import jobs_page
 from app.db.queries.reached import reached

@@ -35,5 +35,5 @@ async def queues(
         nodes=[edge.node for edge in edges],
         page_info=page_info(page, [edge.cursor for edge in edges], more=found.more),
         count_estimate=found.count,
-        as_of=AsOf(position=Position(read.as_of(QUEUES_VIEW))),
+        as_of=AsOf(position=Position(read.as_of(QUEUES_VIEW)), lag=None),
     )

@@ -19,9 +19,13 @@ class PageInfo:
     end_cursor: Cursor | None
 
 
-@strawberry.type(description="how much of the log an answer includes")
+@strawberry.type(
+    description="how much of the log an answer includes; lag: seconds since the oldest event that it lacks was read "
+    "from the log (0: it lacks none; null: not known)"
+)
 class AsOf:
     position: Position
+    lag: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

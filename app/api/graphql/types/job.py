@@ -3,12 +3,15 @@
 import strawberry
 from strawberry.scalars import JSON
 
+from app.api.errors import InvalidArgument
 from app.api.graphql.context import RequestInfo
 from app.api.graphql.enums import JobState
 from app.api.graphql.scalars import Cursor, DateTime, Long, Quantity
 from app.api.graphql.types.connections import AsOf, PageInfo
 from app.api.graphql.types.events import JobEvent
 from app.api.graphql.types.job_events import events_of_job
+from app.db.queries.job_count import COUNT_MAX
+from app.db.queries.job_filter import JobFilter
 from app.db.queries.job_records import ErrorRecord, JobRecord, RunRecord, last_run
 from app.db.queries.jobs import JobDetail
 from app.domain.commands import Gang as GangOfJob
@@ -129,19 +132,35 @@ class Job:
     )
 
 
+async def _count_up_to(root: "JobConnection", info: RequestInfo, limit: int = COUNT_MAX) -> Long:
+    if not 1 <= limit <= COUNT_MAX:
+        raise InvalidArgument("limit", f"must be between 1 and {COUNT_MAX:,}, not {limit}")
+    return Long(await info.context.services.read.count_up_to(root.wanted, limit))
+
+
 @strawberry.type
 class JobEdge:
     node: Job
     cursor: Cursor
 
 
-@strawberry.type(description="countEstimate is null for filters that would have to be counted")
+@strawberry.type(
+    description="countEstimate is null for filters that would have to be counted; jobsChanged after the cursor gives "
+    "exactly what the answer lacks"
+)
 class JobConnection:
     edges: list[JobEdge]
     nodes: list[Job]
     page_info: PageInfo
     count_estimate: Long | None
     as_of: AsOf
+    cursor: Cursor
+    wanted: strawberry.Private[JobFilter]
+
+    count_up_to: Long = strawberry.field(
+        resolver=_count_up_to,
+        description="how many jobs match; the limit (at most 10,000) stands for that many or more",
+    )
 
 
 def job_of_record(record: JobRecord, detail: JobDetail | None = None) -> Job:

@@ -13,7 +13,7 @@ _CURSOR_CHARS_MAX = 2_048
 Key = TypeVar("Key")
 
 
-def list_cursor(kind: str, key: tuple[str | int | bytes, ...]) -> Cursor:
+def list_cursor(kind: str, key: tuple[object, ...]) -> Cursor:
     """The cursor of the row with this key in lists of this kind."""
     encoded = msgspec.msgpack.encode((kind, key))
     return Cursor(urlsafe_b64encode(encoded).rstrip(b"=").decode())
