@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.admin.errors import AdminError, AlreadyRunningError
+from app.admin.errors import AdminError, AlreadyRunningError, ToolMissingError
 from app.admin.invocation import invocation_of
 from app.admin.kafka_jars import ensure_kafka_jars, installed_jars, kafka_version
 from app.admin.kube_binaries import ensure_kube_binaries
@@ -61,10 +61,18 @@ def with_kube() -> None:
 @app.command("fetch")
 def fetch(
     kube: Annotated[bool, typer.Option("--kube", help="Also build the local Kubernetes with Go.")] = False,
+    kube_if_possible: Annotated[
+        bool, typer.Option("--kube-if-possible", help="The same; without Go one line.")
+    ] = False,
 ) -> None:
     """Fetch the Kafka jars now instead of at the first start."""
-    if kube:
-        ensure_kube_binaries(typer.echo)
+    if kube or kube_if_possible:
+        try:
+            ensure_kube_binaries(typer.echo)
+        except ToolMissingError as error:
+            if kube:
+                raise
+            typer.echo(f"no local Kubernetes: {error}")
     if installed_jars() is None:
         typer.echo(f"fetching Kafka {kafka_version()} with Maven (44 MB, once)")
         ensure_kafka_jars()

@@ -1,24 +1,28 @@
 """kube-apiserver, etcd and kwok: built once by Go from the modules in infra/kube, kept by version.
 
 Input: infra/kube/<name>/go.mod. Output: `<cache>/kube-<digest>/bin`, where the digest stands for the three go.mod
-files. A build takes 6 CPU-minutes and 2 GB of memory in all; each binary appears by one rename, so it is whole or
-absent however the build ends.
+files. A build takes ten CPU-minutes and 2 GB of memory in all; each binary appears by one rename, so it is whole or
+absent however the build ends. One process builds at a time, others wait for it.
 """
 
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.admin.errors import AdminError, ToolMissingError
 from app.admin.toolchain import cache_dir, checkout_root
 
-BUILD_TIMEOUT_S = 3_600.0
+BUILD_TIMEOUT_S = 2_400.0
+LOCK, LOCK_POLL_S = ".lock", 0.5
 GO_MIN = (1, 26)
 DIGEST_CHARS = 12
 
@@ -88,11 +92,33 @@ def ensure_kube_binaries(report: Callable[[str], None], cache: Path | None = Non
     go = find_go()
     binaries = home_of(cache) / "bin"
     binaries.mkdir(parents=True, exist_ok=True)
-    for command in COMMANDS:
-        if not (binaries / command.name).is_file():
-            report(f"building {command.name} {kube_version(command.name)} with Go (once; minutes on two cores)")
-            _build(go, command, binaries)
+    with _alone(binaries / LOCK, report):
+        for command in COMMANDS:
+            if not (binaries / command.name).is_file():
+                report(f"building {command.name} {kube_version(command.name)} with Go (once; minutes on two cores)")
+                _build(go, command, binaries)
     return binaries
+
+
+@contextmanager
+def _alone(path: Path, report: Callable[[str], None]) -> Iterator[None]:
+    """Holds a lock that the kernel gives back when its holder ends, however it ends. Raises AdminError."""
+    deadline, said = time.monotonic() + BUILD_TIMEOUT_S, False
+    with path.open("wb") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise AdminError(
+                        f"another process builds, for more than {BUILD_TIMEOUT_S:.0f} s ({path})"
+                    ) from None
+                if not said:
+                    report("another process builds the local Kubernetes: waiting for it")
+                    said = True
+                time.sleep(LOCK_POLL_S)
+        yield
 
 
 def _build(go: Path, command: Command, into: Path) -> None:

@@ -50,17 +50,14 @@ class KubeClient:
         timeout_s: float = CALL_TIMEOUT_S,
     ) -> dict[str, Any]:
         """The decoded answer. Raises KubeCallError, OSError."""
-        if self._connection is None:
-            context = ssl.create_default_context(cafile=str(self._ca))
-            self._connection = http.client.HTTPSConnection(self._host, self._port, timeout=timeout_s, context=context)
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": content_type}
+        reused = self._connection is not None
         try:
-            self._connection.request(method, path, None if body is None else json.dumps(body), headers)
-            answer = self._connection.getresponse()
-            text = answer.read()
-        except (OSError, http.client.HTTPException):
-            self.close()
-            raise
+            answer, text = self._exchange(method, path, body, content_type, timeout_s)
+        except (ConnectionError, ssl.SSLEOFError):
+            if not reused:
+                raise
+            # The server has closed a connection that was idle; nobody has read this call.
+            answer, text = self._exchange(method, path, body, content_type, timeout_s)
         if answer.status >= http.client.BAD_REQUEST:
             raise KubeCallError(answer.status, _message_of(method, path, answer.status, text))
         try:
@@ -68,6 +65,21 @@ class KubeClient:
         except ValueError:
             return {}
         return decoded if isinstance(decoded, dict) else {}
+
+    def _exchange(
+        self, method: str, path: str, body: Mapping[str, Any] | None, content_type: str, timeout_s: float
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        if self._connection is None:
+            context = ssl.create_default_context(cafile=str(self._ca))
+            self._connection = http.client.HTTPSConnection(self._host, self._port, timeout=timeout_s, context=context)
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": content_type}
+        try:
+            self._connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = self._connection.getresponse()
+            return answer, answer.read()
+        except (OSError, http.client.HTTPException):
+            self.close()
+            raise
 
     def ensure(self, path: str, body: Mapping[str, Any]) -> None:
         """Creates an object in a collection, or puts it in place of the one of that name."""

@@ -55,7 +55,7 @@ SUBMIT = """mutation ($input: SubmitJobsInput!) {
 CREATE_QUEUE = """mutation ($queues: [QueueInput!]!) { createQueues(queues: $queues) { errors { code message } } }"""
 CANCEL = """mutation ($ids: [ID!]!) { cancelJobs(jobIds: $ids, reason: "conformance") { affectedCount } }"""
 
-slow = [pytest.mark.stack, pytest.mark.timeout(420)]
+slow = [pytest.mark.stack, pytest.mark.kube, pytest.mark.timeout(420)]
 Event = dict[str, Any]
 Harm = Callable[[Act, Event], None]
 """does to the cluster what a case says, at the event that it names"""

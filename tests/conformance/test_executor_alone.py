@@ -101,7 +101,7 @@ def real() -> Iterator[dict[str, list[Report]]]:
             plane.close()
 
 
-slow = [pytest.mark.stack, pytest.mark.timeout(180)]
+slow = [pytest.mark.stack, pytest.mark.kube, pytest.mark.timeout(180)]
 
 
 @pytest.mark.parametrize("cluster", ["fake", pytest.param("real", marks=slow)])

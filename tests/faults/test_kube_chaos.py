@@ -21,7 +21,7 @@ from tests.stack.kube import KubePlane, skip_without_kube
 from tests.stack.relay import Relay
 from tests.stack.whole_stack import WholeStack, eventually, running_stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.stack, pytest.mark.kube, pytest.mark.timeout(900)]
 
 JOBS = int(os.environ.get("ARGOSY_CHAOS_JOBS", "1000"))
 SEED = int(os.environ.get("ARGOSY_CHAOS_SEED", "1"))

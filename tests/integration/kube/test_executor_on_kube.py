@@ -23,7 +23,7 @@ from tests.stack.whole_stack import ROOT
 from tests.unit.executor.builders import LOG, a_lease, an_id
 from tests.unit.executor.small_api import SmallApi
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.stack, pytest.mark.kube, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
