@@ -97,9 +97,17 @@ class _Builder:
             Step(
                 calls=make_database, tasks=(self._task("topics", "topics", "apply"), self._task("migrate", "migrate"))
             ),
-            Step(stage=Stage(processes=(*self._queue_agents(), *self._views()))),
-            Step(stage=Stage(processes=(self._component("api", "api", url=api_url),))),
-            Step(stage=Stage(processes=tuple(self._schedulers()))),
+            # Most of a start is imports, so what need not wait for each other starts together.
+            Step(
+                stage=Stage(
+                    processes=(
+                        *self._queue_agents(),
+                        *self._views(),
+                        self._component("api", "api", url=api_url),
+                        *self._schedulers(),
+                    )
+                )
+            ),
             Step(
                 stage=Stage(processes=tuple(self._executors({name: path for name, (path, _) in local_tokens.items()})))
             ),
