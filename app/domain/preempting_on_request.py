@@ -32,7 +32,8 @@ def preempt_jobs(d: Deciding, command: PreemptJobs) -> None:
         if why is not None:
             d.refuse(index, why[0], path, why[1], job_id)
             continue
-        more = [member for member in (job_id, *_others_of_gang(d, row, cancels, gangs)) if member not in ends]
+        whole = dict.fromkeys((job_id, *_members_to_end(d, row, cancels, gangs)))
+        more = [member for member in whole if member not in ends]
         if len(ends) + len(more) > PREEMPTED_PER_COMMAND_MAX:
             message = f"one call preempts at most {PREEMPTED_PER_COMMAND_MAX:,} jobs with their gangs: split the call"
             d.refuse(index, ErrorCode.INVALID, path, message, job_id)
@@ -66,10 +67,11 @@ def _why_not(
     return None
 
 
-def _others_of_gang(
+def _members_to_end(
     d: Deciding, row: JobRow, cancels: list[tuple[int, OperationRow]], seen: set[tuple[GangKey, int]]
 ) -> list[bytes]:
-    """The members of a job's gang that are to be preempted with it; none of a gang that was seen before."""
+    """The members of a job's gang that are to be preempted with it, itself among them; none of a gang that was seen
+    before."""
     key, gang = gang_key_of(row), row.more.gang if row.more is not None else None
     if key is None or gang is None or (key, gang.generation) in seen:
         return []

@@ -86,7 +86,14 @@ class Partition:
             )
             for index in range(count)
         )
-        whole = {"principal": ALICE, "queue": "a", "job_set": "s", "specs": (SPEC,), "shapes": (SHAPE,), "jobs": jobs}
+        whole: dict[str, Any] = {
+            "principal": ALICE,
+            "queue": "a",
+            "job_set": "s",
+            "specs": (SPEC,),
+            "shapes": (SHAPE,),
+            "jobs": jobs,
+        }
         return SubmitJobs(**whole | fields)
 
     def submit(self, count: int = 1, **fields: Any) -> list[bytes]:
@@ -102,7 +109,7 @@ class Partition:
         """One command with a lease for each job and run; `fields` are of all of them."""
         leases = []
         for job, run in runs:
-            whole = {
+            whole: dict[str, Any] = {
                 "job_id": job,
                 "run_id": run,
                 "attempt": self.head(job).attempt if self.job(job) else 0,
@@ -117,18 +124,23 @@ class Partition:
     def preempt(self, job: bytes, run: bytes, **fields: Any) -> Decision:
         epoch = fields.pop("epoch", 1)
         attempt = self.head(job).attempt if self.job(job) else 0
-        whole = {"job_id": job, "run_id": run, "attempt": attempt, "reason": PreemptReason.FAIR_SHARE}
+        whole: dict[str, Any] = {"job_id": job, "run_id": run, "attempt": attempt, "reason": PreemptReason.FAIR_SHARE}
         return self.decide(PreemptRuns(epoch=epoch, preemptions=(Preemption(**whole | fields),)))
 
     def reject(self, job: bytes, **fields: Any) -> Decision:
         epoch = fields.pop("epoch", 1)
         attempt = self.head(job).attempt if self.job(job) else 0
-        whole = {"job_id": job, "attempt": attempt, "reason_code": "FitsNowhere", "reason": "no node has 5 GPUs"}
+        whole: dict[str, Any] = {
+            "job_id": job,
+            "attempt": attempt,
+            "reason_code": "FitsNowhere",
+            "reason": "no node has 5 GPUs",
+        }
         return self.decide(RejectJobs(epoch=epoch, rejections=(Rejection(**whole | fields),)))
 
     def report(self, job: bytes, run: bytes, state: ReportState, **fields: Any) -> Decision:
         attempt = self.head(job).attempt if self.job(job) else 0
-        whole = {"cluster": "c0", "instance": INSTANCE, "attempt": attempt, "time_ms": 5}
+        whole: dict[str, Any] = {"cluster": "c0", "instance": INSTANCE, "attempt": attempt, "time_ms": 5}
         report = Report(job_id=job, run_id=run, state=state, **whole | fields)
         return self.decide(ReportRuns(reports=(report,)))
 
