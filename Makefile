@@ -1,5 +1,6 @@
 # Everything a developer or an operator of one machine needs. Python 3.11+, Java 17+ and Maven are what must be there.
-#   make demo    the whole stack with a workload in it, in the foreground     make test    lint, types, all tests
+#   make demo    the whole stack with a workload in it, in the foreground     make test    lint, types, all tests but
+#   make test-ui (in a browser) and make test-kube (over a real Kubernetes API server, which Go builds once)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -19,6 +19,7 @@ from app.executor.manifest import ManifestRules, build_manifest
 from app.executor.protocol import ReportState
 from tests.integration.kube.running import NODES, executor, spec
 from tests.stack.kube import KubePlane
+from tests.stack.relay import Relay
 from tests.stack.whole_stack import ROOT
 from tests.unit.executor.builders import LOG, a_lease, an_id
 from tests.unit.executor.small_api import SmallApi
@@ -139,6 +140,24 @@ async def test_forgotten_history_is_made_up_for_by_a_list(plane: KubePlane, kube
         plane.spawn_apiserver()
         await asyncio.to_thread(plane.await_apiserver)
         await running.until(lambda: api.states() == {"gone": 4}, "all have ended")
+    assert all(run.words[-1] is ReportState.SUCCEEDED for run in api.runs.values())
+
+
+async def test_connections_and_watches_that_are_cut_lose_nothing(plane: KubePlane, namespace: str) -> None:
+    relay = Relay(plane.node.port).start()
+    kubeconfig = plane.node.directory / "relayed.kubeconfig"
+    plane.node.write_kubeconfig(kubeconfig, plane.node.token("executor"), server=f"https://127.0.0.1:{relay.port}")
+    api = SmallApi()
+    try:
+        async with executor(kubeconfig, api, cluster=namespace) as running:
+            for turn in range(5):
+                for number in range(4 * turn + 1, 4 * turn + 5):
+                    api.lease(number, node=NODES[turn % 4], pod_spec=spec("sleep", "1"), namespace=namespace)
+                await running.until(lambda: api.states().get("leased", 0) < 4, "some have begun")
+                assert relay.cut() > 0, "there was something to cut"
+            await running.until(lambda: api.states() == {"gone": 20}, "all have ended")
+    finally:
+        relay.close()
     assert all(run.words[-1] is ReportState.SUCCEEDED for run in api.runs.values())
 
 
