@@ -102,21 +102,21 @@ def failing_gang(*needs: Json) -> list[Json]:
 
 def t_after_an_undone_preemption() -> Json:
     """The gang's members took y and k; when it fails, s finds y again."""
-    needs = [{"requests": {"cpu": 5}}, {"requests": {"cpu": 5}}]
+    needs: list[Json] = [{"requests": {"cpu": 5}}, {"requests": {"cpu": 5}}]
     runs = [evicted(1, 5, "k"), evicted(2, 5, "y")]
     return balanced([host("k", 5), host("y", 5)], [*runs, *failing_gang(*needs), wants("s", "c", 5, submitted=9)])
 
 
 def t_after_an_undone_placement() -> Json:
     """A member used the free part of y, so that another found no room there; when they fail, s does."""
-    needs = [{"requests": {"cpu": 2}}, {"requests": {"cpu": 5}}]
+    needs: list[Json] = [{"requests": {"cpu": 2}}, {"requests": {"cpu": 5}}]
     runs = [evicted(1, 5, "k"), evicted(2, 3, "y")]
     return balanced([host("k", 5), host("y", 5)], [*runs, *failing_gang(*needs), wants("s", "c", 5, submitted=9)])
 
 
 def t_after_a_cluster_opens_again() -> Json:
     """The gang's first member filled the cluster of y, which was closed to the second; when they fail it opens."""
-    needs = [{"requests": {"cpu": 1}, "nodeSelector": ZONE}, {"requests": {"cpu": 5}}]
+    needs: list[Json] = [{"requests": {"cpu": 1}, "nodeSelector": ZONE}, {"requests": {"cpu": 5}}]
     runs = [evicted(1, 5, "k"), evicted(2, 5, "y")]
     nodes = [host("k", 5, cluster="c1"), host("y", 5), host("w", 1, labels=ZONE)]
     clusters = [{"name": "c0", "unacknowledgedLimit": 1}]
@@ -125,7 +125,7 @@ def t_after_a_cluster_opens_again() -> Json:
 
 def the_walk_begins_at_the_end_again() -> Json:
     """Jobs that avoid nodes walk; what the gang preempted at the end of the list is there again when it fails."""
-    needs = [{"requests": {"cpu": 5}}, {"requests": {"cpu": 5}, "avoidNodes": ["z"]}]
+    needs: list[Json] = [{"requests": {"cpu": 5}}, {"requests": {"cpu": 5}, "avoidNodes": ["z"]}]
     runs = [evicted(1, 5, "k"), evicted(2, 5, "y")]
     waiting = [*failing_gang(*needs), wants("s", "c", 5, submitted=9, avoidNodes=["z"])]
     return balanced([host("k", 5), host("y", 5), host("z", 1)], [*runs, *waiting])
@@ -133,7 +133,7 @@ def the_walk_begins_at_the_end_again() -> Json:
 
 def a_cordoned_node_stays_closed_when_its_cluster_opens() -> Json:
     """The gang filled the cluster and failed; the cordoned node of it is closed as before."""
-    needs = [{"requests": {"cpu": 1}, "nodeSelector": ZONE}]
+    needs: list[Json] = [{"requests": {"cpu": 1}, "nodeSelector": ZONE}]
     nodes = [host("y", 5, unschedulable=True), host("w", 1, labels=ZONE), host("k", 5, cluster="c1")]
     clusters = [{"name": "c0", "unacknowledgedLimit": 1}]
     return balanced(nodes, [*failing_gang(*needs), wants("s", "c", 4, submitted=9)], clusters=clusters)

@@ -9,6 +9,21 @@ Json = dict[str, Any]
 
 
 class Placing(Pool):
+    # what `Turns` begins with and keeps
+    rooms: dict[tuple[str, int | None], dict[str, int]]
+    where: dict[str, str]
+    on_node: dict[str, list[Json]]
+    placed_now: set[str]
+    method: dict[str, str]
+    cause: dict[str, tuple[str, str | None]]
+    numbered: list[Json]
+    evictable: set[str]
+    gangs: dict[str, list[Json]]
+    priority: dict[str, int]
+    priorities: list[int]
+    budget: float
+    balancing: bool
+
     # rooms: everything is added up anew from who stands where
 
     def stays(self, j: Json) -> bool:
@@ -83,7 +98,7 @@ class Placing(Pool):
 
     def walk(self, j: Json, nodes: list[Json], priority: int) -> tuple[Json, list[Json]] | None:
         """Evicted jobs from the last number backwards, until one node has room."""
-        gathered = {n["name"]: (self.room_at(n, None), []) for n in nodes}
+        gathered: dict[str, tuple[dict[str, int], list[Json]]] = {n["name"]: (self.room_at(n, None), []) for n in nodes}
         for victim in reversed(self.numbered):
             name = self.where[victim["id"]]
             if self.state[victim["id"]] != "evicted" or self.priority[victim["id"]] > priority or name not in gathered:

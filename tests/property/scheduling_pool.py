@@ -36,7 +36,9 @@ class Pool:
         self.needs = {
             j["id"]: {r: max(a, 0) for r, a in amounts(j["requests"]).items()} for j in document.get("jobs", [])
         }
-        self.running, self.waiting, self.holding = [], [], []
+        self.running: list[Json] = []
+        self.waiting: list[Json] = []
+        self.holding: list[Json] = []
         self.sort_out()
         self.totals = self.pool_totals()
         self.floating_free = {
@@ -162,6 +164,17 @@ class Pool:
     def actual_shares(self) -> dict[str, float]:
         return {q: self.cost(plus(self.held_by(q), amounts(v.get("penalty")))) for q, v in self.queues.items()}
 
+    def fairness(self, before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+        """FairnessError (features.md 2.4 step 3) before and after, and the share of one more queue of weight 1."""
+        shares = {q: share for q, share in sorted(self.shares().items()) if share[0] > 0}
+        weights = {q: float(self.queues[q].get("weight", 1.0)) for q in shares} | {"": 1.0}
+        adjusted, _ = water_filling(weights, {q: share[3] for q, share in shares.items()} | {"": 1.0})
+        return {
+            "errorBefore": sum(max(0.0, share[1] - before[q]) for q, share in shares.items()),
+            "errorAfter": sum(max(0.0, share[1] - after[q]) for q, share in shares.items()),
+            "newQueueShare": adjusted[""],
+        }
+
     # matching
 
     def ways(self, j: Json) -> list[tuple[int, list[Json], bool]]:
@@ -179,7 +192,7 @@ class Pool:
         return abroad == bool(n.get("pool")) and all(tolerated(t, tolerations) for t in n.get("taints", []))
 
     def full(self, cluster: str) -> bool:
-        return self.unacknowledged[cluster] >= self.clusters[cluster].get("unacknowledgedLimit", 5000)
+        return bool(self.unacknowledged[cluster] >= self.clusters[cluster].get("unacknowledgedLimit", 5000))
 
     def objection(self, j: Json, n: Json, room: Callable[[Json, int], dict[str, int]], *, empty: bool) -> str:
         """The first thing that speaks against this node; `room` tells what is free at a priority."""

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 Json = dict[str, Any]
-SUFFIXES = {"Gi": 2**30, "Mi": 2**20, "m": Fraction(1, 1000), "": 1}
+SUFFIXES: dict[str, int | Fraction] = {"Gi": 2**30, "Mi": 2**20, "m": Fraction(1, 1000), "": 1}
 
 
 @cache
@@ -36,7 +36,7 @@ def tolerated(taint: Json, tolerations: list[Json]) -> bool:
         value_fits = t.get("operator", "Equal") == "Exists" or t.get("value", "") == taint.get("value", "")
         if key_fits and effect_fits and value_fits:
             return True
-    return taint["effect"] == "PreferNoSchedule"
+    return bool(taint["effect"] == "PreferNoSchedule")
 
 
 def holds(expression: Json, value: str | None) -> bool:

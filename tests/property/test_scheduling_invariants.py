@@ -193,13 +193,13 @@ def test_limits_are_never_exceeded(seed: Seed) -> None:
 @pytest.mark.parametrize("seed", range(40))
 def test_with_one_shape_and_room_for_some_queues_end_within_one_job_of_each_other(seed: int) -> None:
     r = Random(seed)
-    queues = [{"name": name, "weight": r.choice([1, 2, 3.5])} for name in "abcd"[: r.randint(2, 4)]]
+    queues: list[Json] = [{"name": name, "weight": r.choice([1, 2, 3.5])} for name in "abcd"[: r.randint(2, 4)]]
     jobs = [
         {"id": f"{queue['name']}{n:03}", "queue": queue["name"], "requests": {"cpu": 1}}
         for queue in queues
         for n in range(60)
     ]
-    nodes = [{"name": f"n{n}", "capacity": {"cpu": r.randint(1, 9)}} for n in range(8)]
+    nodes: list[Json] = [{"name": f"n{n}", "capacity": {"cpu": r.randint(1, 9)}} for n in range(8)]
     decided = decide({"format": "argosy-round/1", "config": {}, "nodes": nodes, "queues": queues, "jobs": jobs})
     total = sum(node["capacity"]["cpu"] for node in nodes)
     assert len(decided["scheduled"]) == total

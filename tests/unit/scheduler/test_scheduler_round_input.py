@@ -1,5 +1,7 @@
 """The round that is made of the state of the world: who is offered, what holds room."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -142,7 +144,8 @@ def test_pools_have_their_own_nodes_and_jobs_go_where_they_may() -> None:
 
 
 def test_a_resource_that_no_node_has_makes_its_jobs_wait_and_others_go_on(world: SmallWorld) -> None:
-    strange = shape(1000, **{"example.com/licence": 1})
+    licence: dict[str, Any] = {"example.com/licence": 1}
+    strange = shape(1000, **licence)
     world.add_shape(strange)
     world.submit(0, "a", 1, shape=strange)
     others = world.submit(0, "a", 1)
@@ -154,7 +157,8 @@ def test_a_resource_that_no_node_has_makes_its_jobs_wait_and_others_go_on(world:
 
 def test_too_many_resources_park_the_jobs_that_name_them(world: SmallWorld) -> None:
     for index in range(100):
-        strange = shape(1000, **{f"example.com/r{index}": 1})
+        another: dict[str, Any] = {f"example.com/r{index}": 1}
+        strange = shape(1000, **another)
         world.add_shape(strange)
         world.submit(0, "a", 1, shape=strange)
     others = world.submit(0, "a", 1)

@@ -24,7 +24,7 @@ def jobs(count: int, queue: str = "a", **fields: Any) -> list[Json]:
 
 
 def document(
-    nodes: list[Json], jobs: list[Json], queues: list[Json] | None = None, config: Json | None = None, **fields: Any
+    nodes: list[Json], jobs: list[Json], queues: list[Any] | None = None, config: Json | None = None, **fields: Any
 ) -> Json:
     """A round; without `queues`, every queue that a job names, all alike."""
     if queues is None:

@@ -8,17 +8,20 @@ import pytest
 from app.domain.clusters import Taint
 from app.pods.shape import decode_shape, encode_shape
 from app.scheduling.builder import RoundBuilder
+from app.scheduling.compiler import PLAIN
 from app.scheduling.decisions import Method, Reason
 from app.scheduling.errors import RoundError
 from app.scheduling.jobs import NO_GANG, NO_NODE, Jobs
-from app.scheduling.resources import AMOUNT_MAX, exact_sums, exact_total
+from app.scheduling.ledger import open_ledger
+from app.scheduling.quarantine import admit
+from app.scheduling.resources import AMOUNT_MAX, exact_total
 from app.scheduling.round import Limiter, PriorityClass, Queue, Round
 from app.scheduling.schedule import schedule
 from app.scheduling.shapes import shape_of
 
 
-def pool(**fields: Limiter) -> RoundBuilder:
-    builder = RoundBuilder(pool="cpu", **fields)
+def pool(limiter: Limiter | None = None) -> RoundBuilder:
+    builder = RoundBuilder(pool="cpu", limiter=limiter)
     builder.add_class(PriorityClass(name="default"))
     builder.add_queue(Queue(name="a"))
     builder.add_queue(Queue(name="b", limiter=Limiter(tokens=1, burst=1)))
@@ -120,11 +123,16 @@ def test_columns_that_do_not_belong_together_are_refused_by_name(change: object,
 
 
 def test_sums_of_the_largest_amounts_are_exact() -> None:
-    table = np.array([[AMOUNT_MAX, 1], [AMOUNT_MAX, AMOUNT_MAX - 1]], np.int64)
-    rows = np.array([0, 1] * 1000, np.int32)
-    groups = np.zeros(2000, np.int64)
-    assert exact_sums(groups, rows, table, 2) == [[2000 * AMOUNT_MAX, 1000 * AMOUNT_MAX], [0, 0]]
-    assert exact_total(np.repeat(table, 1000, axis=0)) == [2000 * AMOUNT_MAX, 1000 * AMOUNT_MAX]
+    builder = pool()
+    for index in range(500):
+        builder.add_job(f"r{index}", queue="a", requests={"memory": AMOUNT_MAX}, run_node="c0/n0")
+        builder.add_job(f"j{index}", queue="b", requests={"memory": AMOUNT_MAX - 1, "cpu": 1})
+    round_ = builder.build()
+    ledger = open_ledger(round_, admit(round_), PLAIN)
+    memory = round_.resources.columns["memory"]
+    assert [row[memory] for row in ledger.held_in_class] == [500 * AMOUNT_MAX, 0]
+    assert ledger.demand_cost[1] == 500 * (AMOUNT_MAX - 1) / ledger.totals[memory]
+    assert exact_total(np.full((1000, 1), AMOUNT_MAX, np.int64)) == [1000 * AMOUNT_MAX]
 
 
 def test_a_node_that_runs_far_too_much_is_in_deficit_and_nothing_overflows() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.unit.scheduling.cases import (
+    Json,
     affinity,
     decide,
     document,
@@ -160,8 +161,10 @@ def test_a_job_never_goes_back_to_a_node_it_avoids_and_others_of_its_shape_do() 
 
 
 def test_away_nodes_are_tried_after_home_and_at_their_priority() -> None:
-    away = {"priorityClasses": [{"name": "default", "priority": 5, "away": [{"nodeType": "gpu", "priority": -10}]}]}
-    types = {"nodeTypes": [{"name": "gpu", "taints": [TAINT]}]}
+    away: Json = {
+        "priorityClasses": [{"name": "default", "priority": 5, "away": [{"nodeType": "gpu", "priority": -10}]}]
+    }
+    types: Json = {"nodeTypes": [{"name": "gpu", "taints": [TAINT]}]}
     nodes = [node("gpu", cpu=1, taints=[TAINT]), node("home", cpu=1)]
     decided = decide(document(nodes, jobs(3), **away, **types))
     assert decided["scheduled"] == [
