@@ -81,7 +81,9 @@ def install(faults: Faults) -> None:
         finally:
             self._producer.commit_transaction = really
 
-    Step.commit, Step._write, TransactionalProducer._commit = commit_or_not, write_or_not, produce_or_not
+    Step.commit = commit_or_not  # type: ignore[method-assign, assignment]
+    Step._write = write_or_not  # type: ignore[method-assign, assignment]
+    TransactionalProducer._commit = produce_or_not  # type: ignore[method-assign]
 
 
 def remove_the_fence() -> None:
@@ -91,7 +93,7 @@ def remove_the_fence() -> None:
         fenced = make(self)
         return TransactionalProducer(self._plan.bootstrap, f"{fenced.transactional_id}-{os.getpid()}")
 
-    Tenure._make_producer = make_unfenced
+    Tenure._make_producer = make_unfenced  # type: ignore[method-assign]
 
 
 def main(options: dict[str, Any]) -> None:

@@ -35,7 +35,7 @@ def attach(app: App, name: str) -> None:
 
     table = app.TransactionalTable("toy", source=source, changelog=changelog, position_key=POSITION_KEY, opens=opens)
 
-    @app.agent(app.bytes_topic(source), name="toy", concurrency=app.partitions + 1)
+    @app.agent(app.bytes_topic(source), name="toy", concurrency=app.partitions + 1)  # type: ignore[untyped-decorator]  # Faust has no types
     async def toy(stream: Any) -> None:
         async for step in table.steps(stream):
             async with step:
@@ -81,7 +81,7 @@ def main(options: dict[str, Any]) -> None:
     )
     attach(app, name)
 
-    @app.task
+    @app.task  # type: ignore[untyped-decorator]  # Faust has no types
     async def publish() -> None:
         while True:
             troubles = Path(options["directory"]) / "troubles"

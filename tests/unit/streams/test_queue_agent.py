@@ -2,7 +2,7 @@
 the fold."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from app.domain.errors import ErrorCode
 from app.domain.events import EventsRecord
 from app.domain.rows import FLAG_GANG, FLAG_MORE, JOB_HEAD, JobGang, JobHead, JobMore, JobRow, PositionRow
 from app.domain.state import GangKey, gang_key_of
-from app.log.codec import decode, encode
+from app.log.codec import decode, decode_as, encode
 from app.log.topics import CLIENT_IDS, DEAD_LETTERS, EVENTS, STATE
 from app.streams.step import StepLimits
 from tables.state import BY_GANG, BY_SET, PartitionState, entries_of, gang_prefix, set_prefix
@@ -34,10 +34,15 @@ EPOCH = encode(BeginEpoch(epoch=3, leader="test"))
 
 
 @pytest.fixture
-async def tenure(tmp_path: Path) -> Iterator[MemoryTenure]:
+async def tenure(tmp_path: Path) -> AsyncIterator[MemoryTenure]:
     made = MemoryTenure(tmp_path, 0)
     yield made
     made.store.close()
+
+
+def quarantine_of(tenure: MemoryTenure) -> str | None:
+    """As it is now: a type checker believes that a step leaves it as it was."""
+    return tenure.quarantined
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -72,7 +77,7 @@ async def test_any_cut_into_steps_gives_the_events_rows_and_store_of_the_fold(te
             for limit in (1, 100):
                 wanted = fold.state.gang_members(gang, generation, limit)
                 assert tenure.view.gang_members(gang, generation, limit) == wanted
-    letters = [decode(value) for value in tenure.log.values(DEAD_LETTERS)]
+    letters = [decode_as(DeadLetter, value) for value in tenure.log.values(DEAD_LETTERS)]
     assert [(letter.offset, letter.item, letter.reason) for letter in letters] == fold.letters
     assert tenure.log.transactions < 400
     assert fold.letters
@@ -110,10 +115,9 @@ async def test_an_unknown_schema_stops_the_partition_after_what_came_before_it_i
     step = await tenure.step(decide, LIMITS)
     assert step.committed
     assert tenure.position.offset == 0
-    assert tenure.quarantined is None
+    assert quarantine_of(tenure) is None
     await tenure.step(decide, LIMITS)
-    assert tenure.quarantined is not None
-    assert tenure.quarantined.startswith("command 1: UnknownSchema: schema id 65535")
+    assert (quarantine_of(tenure) or "").startswith("command 1: UnknownSchema: schema id 65535")
     assert tenure.log.transactions == 1
     assert not tenure.live
 

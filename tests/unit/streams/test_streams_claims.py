@@ -24,24 +24,29 @@ def a_working_claim() -> Plain:
     return claim
 
 
+def hungry(claim: Plain) -> bool:
+    """As it is now: a type checker takes a property for constant."""
+    return claim.hungry
+
+
 async def test_a_claim_is_hungry_only_between_its_seek_and_its_end() -> None:
     claim = Plain(Source(TOPIC, 0))
-    assert not claim.hungry
+    assert not hungry(claim)
     claim.ready = claim.sought = True
-    assert claim.hungry
+    assert hungry(claim)
     await claim.end()
-    assert not claim.hungry
+    assert not hungry(claim)
 
 
 async def test_a_full_hand_stops_fetching_by_records_and_by_bytes() -> None:
     claim = a_working_claim()
     claim.given([a_record(n) for n in range(IN_HAND_RECORDS_MAX)])
-    assert not claim.hungry
+    assert not hungry(claim)
     claim.took(an_event(0))
-    assert claim.hungry
+    assert hungry(claim)
     claim.given([a_record(IN_HAND_RECORDS_MAX, IN_HAND_BYTES_MAX)])
     claim.took(an_event(1))
-    assert not claim.hungry
+    assert not hungry(claim)
 
 
 async def test_records_that_come_after_the_end_are_not_kept() -> None:

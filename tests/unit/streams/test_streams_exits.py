@@ -13,7 +13,7 @@ def test_leaving_ends_the_process_at_once_with_the_code_and_the_reason() -> None
         "finally: print('cleaned up')"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
-    assert done.returncode == Exit.HOLE == 72
+    assert done.returncode == Exit.HOLE.value == 72
     assert "HOLE" in done.stderr
     assert "offset 7 where 5 was due" in done.stderr
     assert done.stdout == ""

@@ -1,6 +1,6 @@
 """Stamps: a store counts as fresh only while nobody else can have written to its changelogs."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +17,7 @@ OLD_MS = ASKED_MS - 3_600_000
 
 
 @pytest.fixture
-async def tenure(tmp_path: Path) -> Iterator[MemoryTenure]:
+async def tenure(tmp_path: Path) -> AsyncIterator[MemoryTenure]:
     made = MemoryTenure(tmp_path, 0)
     made._plan = SimpleNamespace(changelogs=(IDS, ROWS))  # type: ignore[assignment]  # all that a stamp asks for
     made.store.write(Writes(applied={IDS.prefix: 10, ROWS.prefix: 20}, stamp_ms=OLD_MS))
