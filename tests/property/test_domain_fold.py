@@ -38,7 +38,7 @@ class Fold:
 def commands_of(seed: int) -> list[tuple[int, Command]]:
     """A log: (partition, command) in order; what is not a command or raises is left out, as it changes nothing."""
     load = Load(seed, PARTITIONS)
-    found = []
+    found: list[tuple[int, Command]] = []
     for _ in range(COMMANDS):
         partition, value = load.next()
         try:
@@ -46,6 +46,7 @@ def commands_of(seed: int) -> list[tuple[int, Command]]:
         except Undecodable:
             continue
         if getattr(command, "job_set", None) != POISON_JOB_SET:
+            assert isinstance(command, Command)
             found.append((partition, command))
     return found
 

@@ -131,7 +131,7 @@ async def test_stop_sends_what_waits(kafka: str) -> None:
 
 async def test_without_a_broker_every_caller_hears_of_it() -> None:
     producer = LogProducer("127.0.0.1:1", "test", deadline_s=0.3)
-    collector = Collector(
+    collector: Collector[bytes] = Collector(
         producer, "t", lambda ids: CancelJobs(principal=Principal(user="u"), job_ids=ids), linger_ms=1
     )
     outcomes = await asyncio.gather(

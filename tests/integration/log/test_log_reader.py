@@ -96,7 +96,7 @@ async def test_a_poll_that_is_cancelled_loses_nothing(kafka: str) -> None:
     poll.cancel()
     await asyncio.gather(poll, return_exceptions=True)
     transaction(kafka, topic, 0, [b"%d" % number for number in range(5)], commit=True)
-    records = []
+    records: list[Record] = []
     while len(records) < 5:
         # Smaller than what the poll that was cancelled may have taken.
         records += await reader.poll(2, 5_000)

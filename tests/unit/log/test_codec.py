@@ -189,18 +189,18 @@ def test_a_value_of_another_class_than_expected_is_undecodable() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        BeginEpoch(epoch="one", leader="x"),
-        BeginEpoch(epoch=1.5, leader="x"),
+        BeginEpoch(epoch="one", leader="x"),  # type: ignore[arg-type]
+        BeginEpoch(epoch=1.5, leader="x"),  # type: ignore[arg-type]
         BeginEpoch(epoch=1 << 63, leader="x"),
-        BeginEpoch(epoch=None, leader="x"),
-        BeginEpoch(epoch=1, leader=b"x"),
+        BeginEpoch(epoch=None, leader="x"),  # type: ignore[arg-type]
+        BeginEpoch(epoch=1, leader=b"x"),  # type: ignore[arg-type]
         BeginEpoch(epoch=1, leader="\ud800"),
         JobRow(head=b"short", queue="q", incarnation=0, job_set="s"),
-        JobRow(head="x" * JOB_HEAD.size, queue="q", incarnation=0, job_set="s"),
-        CancelJobs(principal=None, job_ids=()),
-        CancelJobs(principal=Principal(user="u"), job_ids=("text",)),
-        CancelJobs(principal=Principal(user="u"), job_ids=(1,)),
-        ReportRuns(reports=(EVENT,)),
+        JobRow(head="x" * JOB_HEAD.size, queue="q", incarnation=0, job_set="s"),  # type: ignore[arg-type]
+        CancelJobs(principal=None, job_ids=()),  # type: ignore[arg-type]
+        CancelJobs(principal=Principal(user="u"), job_ids=("text",)),  # type: ignore[arg-type]
+        CancelJobs(principal=Principal(user="u"), job_ids=(1,)),  # type: ignore[arg-type]
+        ReportRuns(reports=(EVENT,)),  # type: ignore[arg-type]
     ],
 )
 def test_a_value_with_a_field_of_a_wrong_type_is_unencodable(value: msgspec.Struct) -> None:

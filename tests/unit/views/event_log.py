@@ -3,6 +3,7 @@ and argosy.state. Seeded; with the rows that deciding left, so that a test can f
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.domain.apply import head_of
@@ -182,7 +183,7 @@ class EventLog:
         job.gang = (row.incarnation, gang.gang_id, gang.generation) if gang is not None else None
 
     def _command(self, log: PartitionLog) -> Command:
-        weights = {
+        weights: dict[Callable[[PartitionLog], Command], int] = {
             self.submit: 20,
             self.lease: 22,
             self.report: 40,
