@@ -48,7 +48,7 @@ async def test_history_and_live_events_come_once_and_in_order(client: Client, tr
     queue = await client.create_queue()
     first = await client.submit(queue, 3)
     variables = {"queue": queue, "jobSet": "s", "after": "BEGIN"}
-    async with aclosing(getattr(client, transport)(variables)) as batches:  # type: ignore[type-var]
+    async with aclosing(getattr(client, transport)(variables)) as batches:
         events, _ = await take(batches, 6)
         assert kinds_of(events) == ["SUBMITTED", "QUEUED"] * 3
         ids = [result["jobId"] for result in first["results"]]

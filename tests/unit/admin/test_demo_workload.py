@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from app.admin.demo_workload import Call, Workload
-from app.admin.launch import checkout_root
+from app.admin.toolchain import checkout_root
 from app.api.job_policy import job_policy
 from app.api.service.inputs import SubmitJobsInput
 from app.api.service.pod_cache import PodCache

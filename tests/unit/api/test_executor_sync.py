@@ -184,7 +184,7 @@ async def test_reports_go_to_the_partitions_of_their_jobs_and_runs_count_as_repo
 
 
 async def test_node_data_go_to_the_clusters_partition_with_instance_and_sequence(running: RunningApi) -> None:
-    nodes = {"generation": 2, "changed": [node("n0")], "removed": ["n7"], "complete": {"nodeCount": 1}}
+    nodes: dict[str, Any] = {"generation": 2, "changed": [node("n0")], "removed": ["n7"], "complete": {"nodeCount": 1}}
     nodes["changed"][0]["foreign"] = {"0": {"cpu": "1"}, "-5": {"cpu": "2"}}
     answer = await sync(running, body(17, nodes=nodes))
     assert answer.json()["askNodes"] is False

@@ -122,7 +122,7 @@ async def first(made: strawberry.Schema, selection: str, user: str, **variables:
     declared = "$q: String!, $x: Boolean!" if "$x" in selection else "$q: String!"
     query = f"subscription ({declared}) {{ batches(queue: $q) {{ {selection} }} }}"
     results = await made.subscribe(query, {"q": "a", **variables}, context_value={"user": user})
-    async for result in results:  # type: ignore[union-attr]
+    async for result in results:
         assert not result.errors, result
         return result.data
     raise AssertionError("nothing came")

@@ -1,5 +1,7 @@
 """What is said of nodes, and when."""
 
+from typing import Any
+
 import pytest
 
 from app.executor import node_feed
@@ -44,10 +46,10 @@ class Feed:
         return self.feed.next(self.desired, self.actual, self.now_ms)
 
 
-def a_node(name: str, **more: object) -> Node:
+def a_node(name: str, **more: Any) -> Node:
     return Node(
         name=name, allocatable={"cpu": "4"}, labels={"argosy.io/pool": "gpu", "argosy.io/node-type": "a100"}, **more
-    )  # type: ignore[arg-type]
+    )
 
 
 def system_pod(cpu: str = "1", node: str = "a") -> Pod:

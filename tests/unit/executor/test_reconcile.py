@@ -1,5 +1,7 @@
 """The rules of executor-api.md, one by one, on a session with a clock of its own."""
 
+from typing import Any
+
 import pytest
 
 from app.executor.answers import LogChangedError
@@ -171,7 +173,7 @@ class TestAnswers:
         assert running().told(offset=30).deletes == []
 
     @pytest.mark.parametrize("foreign", [{"log": "other"}, {"cluster": "c1"}])
-    def test_a_foreign_pod_is_never_touched(self, foreign: dict[str, str]) -> None:
+    def test_a_foreign_pod_is_never_touched(self, foreign: dict[str, Any]) -> None:
         executor = At(a_pod(1, **foreign)).told(offset=20, full=True, stops=(a_stop(1),))
         assert (executor.deletes, executor.said) == ([], [])
 

@@ -1,5 +1,7 @@
 """Pods and refusals become typed reasons with a message that a person can act on."""
 
+from typing import Any
+
 import pytest
 
 from app.executor.kubernetes import ContainerPhase, ContainerStatus, Pod, PodPhase
@@ -23,7 +25,7 @@ def ended(
     )
 
 
-def failed(*containers: ContainerStatus, **more: object) -> Pod:
+def failed(*containers: ContainerStatus, **more: Any) -> Pod:
     return a_pod(1, PodPhase.FAILED, containers=containers, **more)
 
 
