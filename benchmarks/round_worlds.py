@@ -61,11 +61,11 @@ def world(size: Size) -> Round:
     builder = RoundBuilder(config=replace(size.config, lookback=10**9), limiter=bucket)
     away = (Away(node_type="gpu", priority=-10),) if size.features else ()
     caps = {"cpu": 0.4, "memory": 0.4} if size.features else {}
-    for name, priority, preemptible in CLASSES:
+    for name, rank, preemptible in CLASSES:
         builder.add_class(
             PriorityClass(
                 name=name,
-                priority=priority,
+                priority=rank,
                 preemptible=preemptible,
                 max_fraction_per_queue=caps,
                 away=away if name == "low" else (),
@@ -76,8 +76,8 @@ def world(size: Size) -> Round:
         builder.add_floating({LICENSE: PLENTY})
     for level in range(size.levels):
         builder.add_class(PriorityClass(name=f"level{level}", priority=10 + level))
-    for queue, weight in enumerate(1 / random.choice([1.0, 1.0, 1.0, 2.0, 4.0], size.queues)):
-        builder.add_queue(Queue(name=f"q{queue:05}", weight=float(weight), limiter=bucket))
+    for number, weight in enumerate(1 / random.choice([1.0, 1.0, 1.0, 2.0, 4.0], size.queues)):
+        builder.add_queue(Queue(name=f"q{number:05}", weight=float(weight), limiter=bucket))
     for cluster in range(10):
         builder.add_cluster(Cluster(name=f"c{cluster}", unacknowledged_limit=PLENTY))
     _add_nodes(builder, size, random)
@@ -113,7 +113,9 @@ def _add_nodes(builder: RoundBuilder, size: Size, random: np.random.Generator) -
     hardware = HARDWARE + GPU_HARDWARE
     for index, kind in enumerate(random.integers(0, size.types, size.nodes).tolist()):
         gpus, cpu, memory = hardware[kind % len(hardware)]
-        capacity = {"cpu": cpu, "memory": f"{memory}Gi", "ephemeral-storage": "500Gi", **({GPU: gpus} if gpus else {})}
+        capacity: dict[str, str | int] = {"cpu": cpu, "memory": f"{memory}Gi", "ephemeral-storage": "500Gi"}
+        if gpus:
+            capacity[GPU] = gpus
         labels = {"type": f"t{kind}", "rack": f"r{index // 40}", "zone": f"z{index % ZONES}"}
         if size.hostnames:
             labels["kubernetes.io/hostname"] = f"n{index:06}"
@@ -142,7 +144,8 @@ def _add_shapes(builder: RoundBuilder, size: Size, random: np.random.Generator) 
             cpu, memory = gpus * int(random.choice([2, 4, 8])) * 1000, gpus * 16 << 30
         if size.odd_sizes:
             cpu, memory = cpu - int(random.integers(0, 900)), memory - int(random.integers(0, 900 << 20))
-        selector, affinity = {}, ()
+        selector: dict[str, str] = {}
+        affinity: tuple[NodeTerm, ...] = ()
         if size.hostnames and index % 2:
             selector = {"kubernetes.io/hostname": f"n{int(random.integers(0, size.nodes)):06}"}
         elif random.random() < 0.2:
@@ -160,8 +163,9 @@ def _add_shapes(builder: RoundBuilder, size: Size, random: np.random.Generator) 
             )
         )
         weights[index] = 1 / max(1.0, cpu / 4000)
-    count = len(builder.shapes)
-    return weights[:count] / weights[:count].sum()
+    kept = weights[: len(builder.shapes)]
+    shares: npt.NDArray[np.float64] = kept / kept.sum()
+    return shares
 
 
 def _zipf(random: np.random.Generator, count: int, queues: int, skew: float) -> Ints:

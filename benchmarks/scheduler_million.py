@@ -94,8 +94,8 @@ def write_jobs(bootstrap: str, jobs: int, partitions: int, *, queues_count: int 
     position = encode(PositionRow(offset=-1, epoch=-1, log_time_ms=now_ms, settings_version=0))
     producer.begin_transaction()
     for queue in queues:
-        row = QueueRow(incarnation=0, created_ms=now_ms, spec=QueueSpec(name=queue))
-        producer.produce(STATE, encode(row), queue_key(queue), partition_of_name(queue, partitions))
+        created = QueueRow(incarnation=0, created_ms=now_ms, spec=QueueSpec(name=queue))
+        producer.produce(STATE, encode(created), queue_key(queue), partition_of_name(queue, partitions))
     written = 0
     for call in range(jobs // CALL_JOBS):
         queue = queues[call % queues_count]
