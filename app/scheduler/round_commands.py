@@ -31,6 +31,7 @@ from app.scheduling.decisions import NO_JOB, Decisions, Method, PreemptionReason
 from app.scheduling.jobs import NO_GANG
 
 NewRunId = Callable[[], bytes]
+_METHODS = {int(method): method.text for method in Method}
 OF_GANGS = ("members of gang", "gang ")
 """how reasons of quarantine begin that concern a gang (app.scheduling.units)"""
 
@@ -85,7 +86,8 @@ def commands_of(prepared: PreparedRound, decisions: Decisions, state: State, new
     placed, displaced = _whole_gangs(prepared, *_placements(prepared, decisions, state.jobs, by_node))
     leases: dict[int, list[PlacedLease]] = {}
     for each in placed:
-        lease = _lease(prepared, decisions, each, displaced.get(each.job, ()), new_run_id)
+        job_id = state.jobs.job_id(int(prepared.slots[each.job]))
+        lease = _lease(prepared, decisions, each, job_id, displaced.get(each.job, ()), new_run_id)
         leases.setdefault(partition_of_job(lease.lease.job_id), []).append(lease)
     named = {position.run_id for positions in displaced.values() for position in positions}
     direct = _direct(victims, named, state.jobs)
@@ -253,6 +255,7 @@ def _lease(
     prepared: PreparedRound,
     decisions: Decisions,
     placed: _Placed,
+    job_id: bytes,
     displaced: tuple[RunPosition, ...],
     new_run_id: NewRunId,
 ) -> PlacedLease:
@@ -261,7 +264,7 @@ def _lease(
     if gang != NO_GANG and round_.gangs[gang].cardinality < 2:
         gang = NO_GANG
     lease = Lease(
-        job_id=parse_id(round_.jobs.name(placed.job)),
+        job_id=job_id,
         run_id=new_run_id(),
         attempt=int(prepared.attempts[placed.job]),
         cluster=place.cluster,
@@ -270,7 +273,7 @@ def _lease(
         scheduled_at_priority=int(scheduled.priority[placed.at]),
         displaced=displaced,
     )
-    method = Method(int(scheduled.method[placed.at])).text
+    method = _METHODS[int(scheduled.method[placed.at])]
     return PlacedLease(lease, _queue_of(prepared, placed.job), method, gang)
 
 
