@@ -1,14 +1,17 @@
 // The frame of every page: navigation, the way to change how things look, the note when the API is away.
 import { ActionIcon, Menu, SegmentedControl, Switch, Text } from "@mantine/core";
 import {
-  IconAdjustments, IconBrandGraphql, IconBriefcase, IconCpu, IconHeartbeat, IconLayoutDashboard, IconListDetails, IconRotateClockwise2, IconStack2,
+  IconAdjustments, IconBrandGraphql, IconBriefcase, IconCpu, IconHeartbeat, IconKeyboard, IconLayoutDashboard, IconListDetails, IconRotateClockwise2, IconStack2,
 } from "@tabler/icons-react";
-import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { type ReactElement, Suspense, useEffect } from "react";
+import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
+import { lazy, type ReactElement, Suspense, useEffect, useState } from "react";
 import { Boundary, Loading } from "../parts/outcomes";
 import { texts } from "../texts/en";
 import { setToken, token } from "./client";
+import { usePageKeys } from "./keys";
 import { setPreferences, type Theme, usePreferences } from "./preferences";
+
+const KeysDialog = lazy(async () => ({ default: (await import("../parts/keysDialog")).KeysDialog }));
 
 const PAGES = [
   { to: "/", label: texts.nav.overview, icon: IconLayoutDashboard },
@@ -30,6 +33,9 @@ export function placeOf(path: string): string {
 
 export function Shell(): ReactElement {
   const path = useRouterState({ select: (state) => state.location.pathname });
+  const navigate = useNavigate();
+  const [help, setHelp] = useState(false);
+  usePageKeys((to) => void navigate({ to }), () => setHelp(true));
   return (
     <div className="shell">
       <a className="skip" href="#content">{texts.nav.skip}</a>
@@ -47,7 +53,10 @@ export function Shell(): ReactElement {
           ))}
         </nav>
         <div className="spacer" />
-        <Display />
+        <div className="tools">
+          <Display />
+          <ActionIcon variant="subtle" color="gray" aria-label={texts.keys.title} title={`${texts.keys.title} (?)`} onClick={() => setHelp(true)}><IconKeyboard size={18} stroke={1.7} /></ActionIcon>
+        </div>
       </header>
       <main id="content" className="content">
         <Boundary at={path}>
@@ -56,6 +65,7 @@ export function Shell(): ReactElement {
           </Suspense>
         </Boundary>
       </main>
+      {help ? <Suspense fallback={null}><KeysDialog onClose={() => setHelp(false)} /></Suspense> : null}
     </div>
   );
 }

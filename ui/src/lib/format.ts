@@ -46,7 +46,7 @@ export function duration(ms: number): string {
   if (minutes < 60) return `${minutes} min ${two(Math.floor(seconds % 60))} s`;
   const hours = Math.floor(minutes / 60);
   if (hours < 24) return `${hours} h ${two(minutes % 60)} min`;
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  return hours % 24 === 0 ? `${hours / 24} d` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
 /** One unit, for narrow places: 12s, 4m, 3h, 2d */

@@ -1,23 +1,22 @@
-// A job set: how far it is, how fast, what failed and what runs longest; its events as they happen.
-import { ActionIcon, Button, Group, Modal, TextInput } from "@mantine/core";
-import { IconPlayerPause, IconPlayerPlay } from "@tabler/icons-react";
+// A job set: how far it is, how fast, what failed, what runs or ran longest; its events as they happen.
+import { Button } from "@mantine/core";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { type ReactElement, useEffect, useState } from "react";
-import { client, troubleOf } from "../app/client";
 import { useNow } from "../app/clock";
 import { usePolled } from "../app/polled";
-import { usePreferences } from "../app/preferences";
-import { useSetProgress } from "../app/setProgress";
+import { endRate, useEndedLately, useSetProgress } from "../app/setProgress";
 import { useTitle } from "../app/shell";
 import { graphql } from "../gql";
 import type { JobSetPageQuery } from "../gql/graphql";
-import { age, clock, duration, ms, percent, rate, whole } from "../lib/format";
-import { ENDED, LIVE, STATES } from "../lib/jobQuery";
-import { words } from "../parts/jobEvents";
+import { age, duration, ms, percent, rate, whole } from "../lib/format";
+import { ENDED, LIVE, STATES, withKey } from "../lib/jobQuery";
+import { ActionMenu } from "../parts/jobActions";
+import { FailedJobs, FailureGroups, Feed, RunningJobs, SlowestJobs } from "../parts/jobSetLists";
 import { Answer, Empty } from "../parts/outcomes";
-import { JobLink, NodeLink, QueueLink } from "../parts/pieces";
-import { countOf, isJobState, State, StateBar, StateIcon } from "../parts/states";
-import { Lasting, Time } from "../parts/times";
+import { PauseButton, QueueLink } from "../parts/pieces";
+import { RunTimes } from "../parts/runTimes";
+import { countOf, StateBar, StateIcon } from "../parts/states";
+import { Time } from "../parts/times";
 import { texts } from "../texts/en";
 
 const SET = graphql(`
@@ -26,17 +25,15 @@ const SET = graphql(`
     failures: jobGroups(filter: { queues: [$queue], jobSet: { eq: $name }, states: [FAILED, REJECTED, PREEMPTED] }, by: ["reasonCode", "exitCode"], first: 20) {
       complete nodes { count keys { field value } }
     }
-    failed: jobs(filter: { queues: [$queue], jobSet: { eq: $name }, states: [FAILED, REJECTED] }, order: { field: LAST_TRANSITION }, first: 8) {
-      nodes { id state lastTransition exitCode reason reasonCode }
+    failed: jobs(filter: { queues: [$queue], jobSet: { eq: $name }, states: [FAILED, REJECTED, PREEMPTED] }, order: { field: LAST_TRANSITION }, first: 8) {
+      nodes { id state lastTransition exitCode reason reasonCode errors { message } }
     }
     running: jobs(filter: { queues: [$queue], jobSet: { eq: $name }, states: [RUNNING] }, order: { field: LAST_TRANSITION, direction: ASC }, first: 8) {
       nodes { id cluster node lastRun { started } }
     }
-  }
-`);
-const CANCEL_SET = graphql(`
-  mutation CancelJobSet($queue: String!, $jobSet: String!, $reason: String) {
-    cancelJobSet(queue: $queue, jobSet: $jobSet, reason: $reason, waitFor: VISIBLE) { affectedCount errors { code message } }
+    slowest: jobs(filter: { queues: [$queue], jobSet: { eq: $name }, states: [SUCCEEDED, FAILED] }, order: { field: RUN_TIME }, first: 8) {
+      nodes { id state cluster node lastRun { started finished } }
+    }
   }
 `);
 const route = getRouteApi("/queues/$queue/sets/$jobSet");
@@ -64,14 +61,12 @@ export function JobSetPage(): ReactElement {
         </div>
         <span className="spacer" />
         <LiveBadge progress={progress} />
-        <ActionIcon variant={paused ? "filled" : "default"} aria-pressed={paused} aria-label={paused ? texts.common.resume : texts.common.pause} title={paused ? texts.common.resume : texts.common.pause} onClick={() => setPaused(!paused)}>
-          {paused ? <IconPlayerPlay size={15} /> : <IconPlayerPause size={15} />}
-        </ActionIcon>
-        <Button size="xs" variant="default" component={Link} to={`/jobs?q=${encodeURIComponent(`queue:${queue} set:${jobSet}`)}`}>{texts.jobSet.allJobs}</Button>
-        {polled.data?.jobSet ? <CancelSet queue={queue} jobSet={jobSet} live={countOf(polled.data.jobSet.stateCounts, LIVE)} again={again} /> : null}
+        <PauseButton paused={paused} onChange={setPaused} />
+        <Button size="xs" variant="default" component={Link} to={`/jobs?q=${encodeURIComponent(withKey(withKey("", "queue", [queue]), "set", [jobSet]))}`}>{texts.jobSet.allJobs}</Button>
+        {polled.data?.jobSet ? <ActionMenu label={texts.actions.onSet} queues={[queue]} disabled={countOf(polled.data.jobSet.stateCounts, LIVE) === 0 ? texts.actions.nothingLive : ""} target={() => ({ kind: "set", queue, jobSet })} onDone={again} /> : null}
       </div>
       <Answer of={polled} rows={10}>
-        {(data) => data.jobSet ? <Body data={data} set={data.jobSet} progress={progress} /> : <Empty title={texts.jobSet.gone} hint={texts.jobSet.goneHint} />}
+        {(data) => data.jobSet ? <Body data={data} set={data.jobSet} progress={progress} paused={paused} /> : <Empty title={texts.jobSet.gone} hint={texts.jobSet.goneHint} />}
       </Answer>
     </div>
   );
@@ -97,12 +92,13 @@ function LiveBadge({ progress }: { progress: ReturnType<typeof useSetProgress> }
   );
 }
 
-function Body({ data, set, progress }: { data: JobSetPageQuery; set: NonNullable<JobSetPageQuery["jobSet"]>; progress: ReturnType<typeof useSetProgress> }): ReactElement {
-  const { zone } = usePreferences();
+function Body({ data, set, progress, paused }: { data: JobSetPageQuery; set: NonNullable<JobSetPageQuery["jobSet"]>; progress: ReturnType<typeof useSetProgress>; paused: boolean }): ReactElement {
+  const lately = useEndedLately(set.queue, set.name, paused);
+  const now = useNow();
   const ended = countOf(set.stateCounts, ENDED);
   const left = set.total - ended;
-  const etaS = progress.rate > 0 && left > 0 ? left / progress.rate : undefined;
-  const query = `queue:${set.queue} set:${set.name}`;
+  const perSecond = lately === undefined || !set.submittedEarliest ? undefined : endRate(lately, ms(set.submittedEarliest), now);
+  const query = withKey(withKey("", "queue", [set.queue]), "set", [set.name]);
   return (
     <>
       <section className="card">
@@ -120,108 +116,19 @@ function Body({ data, set, progress }: { data: JobSetPageQuery; set: NonNullable
         </div>
       </section>
       <div className="tiles">
-        <Tile label={texts.jobSet.rate} value={rate(progress.rate)} />
-        <Tile label={texts.jobSet.eta} value={left === 0 ? "–" : etaS === undefined ? texts.jobSet.etaUnknown : duration(etaS * 1_000)} />
+        <div className="tile" title={texts.jobSet.rateHelp}><span className="k">{texts.jobSet.rate}</span><div className="v">{perSecond === undefined ? texts.common.none : rate(perSecond)}</div></div>
+        <div className="tile"><span className="k">{texts.jobSet.eta}</span><div className="v">{left === 0 ? texts.common.none : perSecond ? duration((left / perSecond) * 1_000) : texts.jobSet.etaUnknown}</div></div>
         <div className="tile"><span className="k">{texts.jobSet.first}</span><div className="v"><Time at={set.submittedEarliest} /></div></div>
         <div className="tile"><span className="k">{texts.jobSet.last}</span><div className="v"><Time at={set.lastTransitionLatest} /></div></div>
       </div>
       <div className="grid2">
-        <section className="card">
-          <h2>{texts.jobSet.failures}</h2>
-          {data.failures.nodes.length === 0 ? <Empty title={texts.jobSet.noFailures} /> : (
-            <table className="table">
-              <thead><tr><th>{texts.columns["reason"]}</th><th className="num">{texts.groups["exitCode"]}</th><th className="num">{texts.jobs.title}</th></tr></thead>
-              <tbody>
-                {data.failures.nodes.map((group) => (
-                  <tr key={group.keys.map((key) => key.value).join()}>
-                    <td>{group.keys[0]?.value ?? texts.common.none}</td>
-                    <td className="num">{group.keys[1]?.value ?? texts.common.none}</td>
-                    <td className="num"><Link to="/jobs" search={{ q: `${query} state:failed,rejected,preempted${group.keys[0]?.value ? ` reason:${group.keys[0].value}` : ""}${group.keys[1]?.value ? ` exit:${group.keys[1].value}` : ""}` }}>{whole(group.count)}</Link></td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          )}
-        </section>
-        <section className="card">
-          <h2>{texts.jobSet.failedJobs}</h2>
-          {data.failed.nodes.length === 0 ? <Empty title={texts.jobSet.noFailures} /> : (
-            <table className="table">
-              <tbody>
-                {data.failed.nodes.map((job) => (
-                  <tr key={job.id}><td><State state={job.state} /></td><td><JobLink id={job.id} short /></td><td className="cut" style={{ maxWidth: 220 }} title={job.reason ?? ""}>{job.reason?.slice(0, 100) ?? [job.reasonCode, job.exitCode === null || job.exitCode === undefined ? "" : `exit ${job.exitCode}`].filter(Boolean).join(", ")}</td><td className="num"><Time at={job.lastTransition} /></td></tr>
-                ))}
-              </tbody>
-            </table>
-          )}
-        </section>
-        <section className="card">
-          <h2>{texts.jobSet.longest}</h2>
-          {data.running.nodes.length === 0 ? <Empty title={texts.jobSet.noneRunning} /> : (
-            <table className="table">
-              <tbody>
-                {data.running.nodes.map((job) => (
-                  <tr key={job.id}><td><JobLink id={job.id} short /></td><td>{job.node && job.cluster ? <NodeLink cluster={job.cluster} node={job.node} /> : null}</td><td className="muted">{job.cluster}</td><td className="num"><Lasting since={job.lastRun?.started} exact /></td></tr>
-                ))}
-              </tbody>
-            </table>
-          )}
-        </section>
-        <section className="card">
-          <h2>{texts.jobSet.feed}</h2>
-          {progress.feed.length === 0 ? <Empty title={texts.jobSet.feedEmpty} /> : (
-            <div style={{ maxHeight: 240, overflow: "auto" }} tabIndex={0} role="log" aria-label={texts.jobSet.feed} aria-live="off">
-              <table className="table">
-                <tbody>
-                  {progress.feed.map((event) => (
-                    <tr key={event.id}>
-                      <td className="nowrap muted">{clock(ms(event.time), zone)}</td>
-                      <td className="nowrap"><span className="state">{isJobState(event.kind) ? <StateIcon state={event.kind} /> : null}{words(event.kind)}</span></td>
-                      <td><JobLink id={event.jobId} short /></td>
-                      <td className="cut" style={{ maxWidth: 160 }}>{event.node ?? event.reason?.slice(0, 60) ?? ""}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
-          )}
-        </section>
+        <FailureGroups failures={data.failures} query={query} />
+        <FailedJobs jobs={data.failed.nodes} />
+        <RunningJobs jobs={data.running.nodes} />
+        <SlowestJobs jobs={data.slowest.nodes} />
+        <RunTimes queue={set.queue} jobSet={set.name} paused={paused} />
+        <Feed feed={progress.feed} />
       </div>
-    </>
-  );
-}
-
-function Tile({ label, value }: { label: string; value: string }): ReactElement {
-  return <div className="tile"><span className="k">{label}</span><div className="v">{value}</div></div>;
-}
-
-function CancelSet({ queue, jobSet, live, again }: { queue: string; jobSet: string; live: number; again: () => void }): ReactElement {
-  const [open, setOpen] = useState(false);
-  const [busy, setBusy] = useState(false);
-  const [reason, setReason] = useState("");
-  const [said, setSaid] = useState("");
-  const run = async (): Promise<void> => {
-    setBusy(true);
-    const { data, error } = await client.mutation(CANCEL_SET, { queue, jobSet, reason: reason.trim() || null }).toPromise();
-    setBusy(false);
-    setSaid(error ? troubleOf(error).message || error.message : (data?.cancelJobSet.errors[0]?.message ?? texts.cancel.setDone(whole(data?.cancelJobSet.affectedCount ?? 0))));
-    again();
-  };
-  return (
-    <>
-      <Button size="xs" color="red.9" disabled={live === 0} title={live === 0 ? texts.jobSet.noneRunning : undefined} onClick={() => { setSaid(""); setOpen(true); }}>{texts.jobSet.cancelSet}</Button>
-      <Modal opened={open} onClose={() => setOpen(false)} centered title={said === "" ? texts.cancel.setTitle : said} closeButtonProps={{ "aria-label": texts.common.close }}>
-        {said === "" ? (
-          <form onSubmit={(event) => { event.preventDefault(); void run(); }}>
-            <p style={{ marginTop: 0 }}>{texts.jobs.about(whole(live))}. {texts.cancel.text}</p>
-            <TextInput label={texts.cancel.reason} value={reason} maxLength={500} data-autofocus onChange={(event) => setReason(event.currentTarget.value)} />
-            <Group justify="flex-end" mt="md" gap="xs">
-              <Button size="xs" variant="default" onClick={() => setOpen(false)}>{texts.cancel.keep}</Button>
-              <Button size="xs" color="red.9" type="submit" loading={busy}>{texts.cancel.setConfirm}</Button>
-            </Group>
-          </form>
-        ) : <Group justify="flex-end"><Button size="xs" variant="default" data-autofocus onClick={() => setOpen(false)}>{texts.common.close}</Button></Group>}
-      </Modal>
     </>
   );
 }

@@ -3,16 +3,17 @@ import { ActionIcon, Button, Checkbox, Menu, Popover, Select, TextInput, Tooltip
 import { IconColumns3, IconDownload, IconPlayerPause, IconPlayerPlay, IconX } from "@tabler/icons-react";
 import { getRouteApi } from "@tanstack/react-router";
 import { type ReactElement, useCallback, useEffect, useMemo, useState } from "react";
-import { ARRIVED_MAX, type JobRow, type Order, useJobWindow } from "../app/jobWindow";
+import { ARRIVED_MAX } from "../app/jobRows";
+import { type JobRow, type Order, useJobWindow } from "../app/jobWindow";
 import { usePolled } from "../app/polled";
 import { useTitle } from "../app/shell";
 import { graphql } from "../gql";
 import type { JobState } from "../gql/graphql";
 import { short, whole } from "../lib/format";
-import { LIVE, parseQuery, STATES, valuesOf, withKey } from "../lib/jobQuery";
-import { CancelDialog } from "../parts/cancelDialog";
+import { parseQuery, STATES, valuesOf, withKey } from "../lib/jobQuery";
 import { exportJobs } from "../parts/exportJobs";
 import { columnsOf, JOB_COLUMNS, SHOWN } from "../parts/jobColumns";
+import { ActionMenu, filterTarget, JobActions } from "../parts/jobActions";
 import { JobGroups } from "../parts/jobGroups";
 import { JobView } from "../parts/jobView";
 import { Empty, Loading, Problem, Staleness } from "../parts/outcomes";
@@ -21,6 +22,7 @@ import { QueryBox } from "../parts/queryBox";
 import { StateIcon } from "../parts/states";
 import { VirtualTable } from "../parts/virtualTable";
 import { texts } from "../texts/en";
+import { lists } from "../texts/lists";
 
 const COUNTS = graphql(`
   query JobStates($filter: JobFilter) {
@@ -45,7 +47,6 @@ export function Jobs(): ReactElement {
   const order: Order = useMemo(() => ({ field: search.order ?? "ID", direction: search.dir ?? "DESC" }), [search.order, search.dir]);
   const [paused, setPaused] = useState(false);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
-  const [cancelling, setCancelling] = useState(false);
   const filter = useCallback(() => parseQuery(query, Date.now()).filter, [query]);
   const jobs = useJobWindow(`${query} ${order.field} ${order.direction}`, filter, order, paused);
   const names = usePolled(NAMES, {}, 60_000);
@@ -72,8 +73,6 @@ export function Jobs(): ReactElement {
   }, [search.job, closeJob]);
 
   const chosen = jobs.rows.filter((row) => selected.has(row.id));
-  const live = chosen.filter((row) => (LIVE as readonly string[]).includes(row.state));
-  const askCancel = (): boolean => { if (live.length > 0) setCancelling(true); return live.length > 0; };
 
   return (
     <div className="page full">
@@ -83,8 +82,8 @@ export function Jobs(): ReactElement {
         <Select
           size="xs" w={176} aria-label={texts.jobs.order} allowDeselect={false}
           value={`${order.field}:${order.direction}`}
-          data={Object.entries(texts.jobs.orders).map(([value, label]) => ({ value, label }))}
-          onChange={(value) => { const [field, dir] = (value ?? "").split(":"); go({ order: field === "LAST_TRANSITION" ? field : undefined, dir: dir === "ASC" ? "ASC" : undefined }); }}
+          data={Object.entries(lists.orders).map(([value, label]) => ({ value, label }))}
+          onChange={(value) => { const [field, dir] = (value ?? "").split(":"); go({ order: field === "ID" ? undefined : (field as typeof search.order), dir: dir === "ASC" ? "ASC" : undefined }); }}
         />
         <Select
           size="xs" w={142} aria-label={texts.jobs.groupBy} placeholder={texts.jobs.noGroup} clearable
@@ -94,6 +93,7 @@ export function Jobs(): ReactElement {
         />
         <ColumnChooser keys={keys} onChange={(next) => go({ cols: next.join(",") === SHOWN.join(",") ? undefined : next.join(",") })} />
         <Export filter={filter} order={order} columns={columns} />
+        <ActionMenu label={texts.actions.onFilter} target={() => filterTarget(filter(), query)} onDone={jobs.again} />
         <Tooltip label={paused ? texts.common.resume : texts.common.pause} withArrow>
           <ActionIcon variant={paused ? "filled" : "default"} aria-label={paused ? texts.common.resume : texts.common.pause} aria-pressed={paused} onClick={() => setPaused(!paused)}>
             {paused ? <IconPlayerPlay size={15} /> : <IconPlayerPause size={15} />}
@@ -107,22 +107,22 @@ export function Jobs(): ReactElement {
             <Staleness at={jobs.at} trouble={jobs.rows.length > 0 ? jobs.trouble : undefined} />
             <VirtualTable
               label={texts.jobs.title} columns={columns} rows={jobs.rows} rowKey={rowKey} open={openJob} opened={search.job}
-              selected={selected} select={setSelected} onEnd={jobs.more} onVisible={jobs.see}
-              onKey={(key) => (key === "c" ? askCancel() : false)}
+              selected={selected} select={setSelected} onEnd={jobs.more} onStart={jobs.earlier} offset={jobs.offset} onVisible={jobs.see}
+              faded={jobs.gone} fadedHint={lists.left}
               foot={<Foot jobs={jobs} isFiltered={query !== ""} />}
             />
             <div className="foot" role="status">
               {selected.size > 0 ? (
                 <>
                   <strong style={{ color: "var(--text)" }}>{texts.jobs.selected(selected.size)}</strong>
-                  <Button size="compact-xs" color="red.9" disabled={live.length === 0} title={live.length === 0 ? texts.jobs.cancelNothing : undefined} onClick={askCancel}>{texts.jobs.cancel}</Button>
+                  <JobActions jobs={chosen} keyed onDone={() => setSelected(new Set())} />
                   <Button size="compact-xs" variant="default" onClick={() => setSelected(new Set())}>{texts.jobs.clearSelection}</Button>
                 </>
               ) : <span className="cut">{texts.jobs.keys}</span>}
               <span style={{ flex: 1 }} />
               {jobs.arrived > 0 ? <Button size="compact-xs" variant="light" onClick={jobs.again}>{texts.jobs.newRows(jobs.arrived >= ARRIVED_MAX ? `${ARRIVED_MAX}+` : String(jobs.arrived))}</Button> : null}
               <span>{texts.jobs.loaded(whole(jobs.rows.length))}{jobs.estimate === null ? "" : ` · ${texts.jobs.about(short(jobs.estimate))}`}</span>
-              {paused ? <strong>{texts.common.paused}</strong> : <Freshness at={jobs.at} />}
+              {paused ? <strong>{texts.common.paused}</strong> : <Freshness at={jobs.at} limitMs={10_000} />}
             </div>
           </div>
           {search.job ? (
@@ -132,7 +132,6 @@ export function Jobs(): ReactElement {
           ) : null}
         </div>
       )}
-      {cancelling ? <CancelDialog ids={live.map(rowKey)} skipped={chosen.length - live.length} onClose={(changed) => { setCancelling(false); if (changed) setSelected(new Set()); }} /> : null}
     </div>
   );
 }

@@ -6,6 +6,7 @@ import { useTitle } from "../app/shell";
 import { graphql } from "../gql";
 import type { NodePageQuery } from "../gql/graphql";
 import { amount, percent, resource, whole } from "../lib/format";
+import { ActionMenu, filterTarget } from "../parts/jobActions";
 import { Answer, Empty, Nothing } from "../parts/outcomes";
 import { Chips, Freshness, JobLink, JobSetLink, Pairs, QueueLink, record } from "../parts/pieces";
 import { State, StateBar } from "../parts/states";
@@ -16,6 +17,7 @@ const NODE = graphql(`
   query NodePage($cluster: String!, $node: String!) {
     node(cluster: $cluster, name: $node) { name pool type labels taints { key value effect } allocatable allocated jobsCount unschedulable lastReported foreign }
     jobs(filter: { cluster: { eq: $cluster }, node: { eq: $node }, states: [LEASED, PENDING, RUNNING] }, first: 200) {
+      pageInfo { hasNextPage }
       nodes { id queue jobSet state lastTransition requests { cpu memory gpu } priorityClass }
     }
     jobGroups(filter: { cluster: { eq: $cluster }, node: { eq: $node } }, by: ["queue"], active: true) { nodes { keys { value } count stateCounts { state count } } }
@@ -33,6 +35,7 @@ export function NodePage(): ReactElement {
         <div className="crumbs"><Link to="/nodes">{texts.nodes.title}</Link><span aria-hidden>/</span><span>{cluster}</span><span aria-hidden>/</span><h1>{node}</h1></div>
         {polled.data?.node ? <span className="chip" style={polled.data.node.unschedulable ? { color: "var(--FAILED)" } : undefined}>{polled.data.node.unschedulable ? texts.node.cordoned : texts.node.schedulable}</span> : null}
         <span className="spacer" />
+        {polled.data?.node ? <ActionMenu label={texts.actions.onNode} disabled={polled.data.jobs.nodes.length === 0 ? texts.actions.nothingLive : ""} target={() => filterTarget({ cluster: { eq: cluster }, node: { eq: node }, states: ["LEASED", "PENDING", "RUNNING"] }, `cluster:${cluster} node:${node} state:leased,pending,running`)} onDone={polled.again} /> : null}
         <Freshness at={polled.at} limitMs={10_000} />
       </div>
       <Answer of={polled} rows={8}>
@@ -115,6 +118,7 @@ function Body({ data, node, cluster }: { data: NodePageQuery; node: NonNullable<
                 ))}
               </tbody>
             </table>
+            {data.jobs.pageInfo.hasNextPage ? <p className="nothing">{texts.round.limited(data.jobs.nodes.length)}</p> : null}
           </div>
         )}
       </section>

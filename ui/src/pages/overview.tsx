@@ -163,7 +163,7 @@ function PoolCard({ pool, minutes }: { pool: OverviewQuery["pools"][number]; min
     <section className="card">
       <h2>
         <span>{pool.name} <small className="muted">{whole(pool.nodes)} nodes, {pool.clusters} {pool.clusters === 1 ? "cluster" : "clusters"}</small></span>
-        <span className="muted">{percent(Math.min(1, used))}</span>
+        <span className="muted" title={texts.overview.utilisationHelp}>{percent(Math.min(1, used))}</span>
       </h2>
       {polled.data === undefined ? <Loading rows={5} /> : (
         <>

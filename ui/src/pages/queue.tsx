@@ -1,6 +1,7 @@
 // A queue over time: depth, flow, waiting, shares; its job sets and settings.
 import { getRouteApi, Link } from "@tanstack/react-router";
-import type { ReactElement } from "react";
+import { IconLock, IconPencil } from "@tabler/icons-react";
+import { type ReactElement, useState } from "react";
 import { usePolled } from "../app/polled";
 import { useTitle } from "../app/shell";
 import { graphql } from "../gql";
@@ -8,18 +9,26 @@ import type { QueuePageQuery } from "../gql/graphql";
 import { duration, ms, percent, rate, short, whole } from "../lib/format";
 import { LIVE, STATES } from "../lib/jobQuery";
 import { shareGrid } from "../lib/series";
+import { capsOf, draftOf } from "../lib/queueEdit";
 import { Bullet, bulletScale } from "../parts/bullet";
 import { Chart } from "../parts/chart";
+import { CordonButton } from "../parts/cordonButton";
+import { ActionMenu, filterTarget } from "../parts/jobActions";
 import { Answer, Empty, Nothing } from "../parts/outcomes";
 import { Chips, Freshness, JobSetLink, Pairs, record } from "../parts/pieces";
+import { QueueForm } from "../parts/queueForm";
 import { type Range, RangePicker } from "../parts/range";
 import { countOf, StateBar, StateIcon } from "../parts/states";
 import { Time } from "../parts/times";
+import { VerbButton } from "../parts/verbButton";
 import { texts } from "../texts/en";
 
 const QUEUE = graphql(`
   query QueuePage($name: String!, $minutes: Int!) {
-    queue(name: $name) { name priorityFactor weight cordoned owners groupOwners labels created permissions { subjects { kind name } verbs } stateCounts { state count } }
+    queue(name: $name) {
+      name priorityFactor weight cordoned owners groupOwners labels resourceLimitsByPriorityClass created permissions { subjects { kind name } verbs }
+      stateCounts { state count } refusedVerbs { verb reason }
+    }
     queueShares(queue: $name) { pool queue weight fairShare adjustedShare demandShare actualShare }
     throughput(queue: $name, minutes: $minutes) { bucketSeconds points { time submitted leased started succeeded failed cancelled preempted queued running } }
     waitTimes(queue: $name, minutes: $minutes) { time jobs p50Ms p90Ms p99Ms }
@@ -44,9 +53,10 @@ export function QueuePage(): ReactElement {
     <div className="page">
       <div className="head">
         <div className="crumbs"><Link to="/queues">{texts.queues.title}</Link><span aria-hidden>/</span><h1>{queue}</h1></div>
-        {polled.data?.queue?.cordoned ? <span className="chip">{texts.queues.cordoned}</span> : null}
+        {polled.data?.queue?.cordoned ? <span className="chip" title={texts.queues.cordonedHelp}><IconLock size={12} aria-hidden />{texts.queues.cordoned}</span> : null}
         <span className="spacer" />
         <Freshness at={polled.at} limitMs={10_000} />
+        {polled.data?.queue ? <Settings queue={polled.data.queue} again={polled.again} /> : null}
         <RangePicker value={minutes as Range} onChange={(next) => void navigate({ search: { minutes: next === "15" ? undefined : next } })} />
       </div>
       <Answer of={polled} rows={10}>
@@ -128,12 +138,34 @@ function Body({ data, queue, minutes }: { data: QueuePageQuery; queue: NonNullab
             [texts.queue.groupOwners, queue.groupOwners.join(", ")],
             [texts.queue.permissions, queue.permissions.map((each) => `${each.subjects.map((subject) => `${subject.kind.toLowerCase()} ${subject.name}`).join(", ")}: ${each.verbs.join(", ")}`).join("; ")],
             [texts.queue.labels, <Chips key="labels" of={record(queue.labels)} />],
-            ["Jobs", whole(countOf(queue.stateCounts, STATES))],
+            [texts.queue.caps, <Caps key="caps" limits={queue.resourceLimitsByPriorityClass} />],
+            [texts.queue.jobs, whole(countOf(queue.stateCounts, STATES))],
           ]} />
         </section>
       </div>
     </>
   );
+}
+
+/** What its owners and operators may change. */
+function Settings({ queue, again }: { queue: NonNullable<QueuePageQuery["queue"]>; again: () => void }): ReactElement {
+  const [editing, setEditing] = useState(false);
+  const why = (verb: string): string => queue.refusedVerbs.find((each) => each.verb === verb)?.reason ?? "";
+  const live = countOf(queue.stateCounts, LIVE);
+  return (
+    <>
+      <ActionMenu label={texts.actions.onQueue} queues={[queue.name]} disabled={live === 0 ? texts.actions.nothingLive : ""} target={() => filterTarget({ queues: [queue.name] }, `queue:${queue.name}`)} onDone={again} />
+      <CordonButton queue={queue.name} cordoned={queue.cordoned} why={why("cordon")} again={again} />
+      <VerbButton size="xs" variant="default" why={why("update")} leftSection={<IconPencil size={14} aria-hidden />} onClick={() => setEditing(true)}>{texts.queue.edit}</VerbButton>
+      {editing ? <QueueForm draft={draftOf(queue)} onClose={() => { setEditing(false); again(); }} /> : null}
+    </>
+  );
+}
+
+function Caps({ limits }: { limits: unknown }): ReactElement {
+  const caps = capsOf(limits);
+  if (caps.length === 0) return <span className="muted">{texts.common.none}</span>;
+  return <span className="chips">{caps.map((cap) => <span key={`${cap.priorityClass} ${cap.resource}`} className="chip">{cap.priorityClass}: {texts.queue.capOf(cap.resource, `${cap.percent} %`)}</span>)}</span>;
 }
 
 function Shares({ share, minutes, scale }: { share: QueuePageQuery["queueShares"][number]; minutes: number; scale: number }): ReactElement {

@@ -1,6 +1,7 @@
 // Queues: weight, what waits and runs, and shares of each pool.
 import { TextInput } from "@mantine/core";
-import { IconLock } from "@tabler/icons-react";
+import { useAllowed } from "../app/allowed";
+import { IconLock, IconPlus } from "@tabler/icons-react";
 import { getRouteApi } from "@tanstack/react-router";
 import { type ReactElement, useState } from "react";
 import { usePolled } from "../app/polled";
@@ -11,7 +12,9 @@ import { ENDED } from "../lib/jobQuery";
 import { Bullet, BulletLegend, bulletScale } from "../parts/bullet";
 import { Answer, Empty } from "../parts/outcomes";
 import { Freshness, QueueLink } from "../parts/pieces";
+import { QueueForm } from "../parts/queueForm";
 import { countOf, StateBar } from "../parts/states";
+import { VerbButton } from "../parts/verbButton";
 import { texts } from "../texts/en";
 
 const QUEUES = graphql(`
@@ -34,6 +37,7 @@ export function Queues(): ReactElement {
         <h1>{texts.queues.title}</h1>
         <TextInput size="xs" w={220} aria-label={texts.queues.filter} placeholder={texts.queues.filter} value={typed} onChange={(event) => { setTyped(event.currentTarget.value); void navigate({ search: { find: event.currentTarget.value || undefined }, replace: true }); }} />
         <span className="spacer" />
+        <NewQueue again={polled.again} />
         <Freshness at={polled.at} limitMs={10_000} />
       </div>
       <Answer of={polled} rows={8}>
@@ -83,5 +87,18 @@ export function Queues(): ReactElement {
         }}
       </Answer>
     </div>
+  );
+}
+
+function NewQueue({ again }: { again: () => void }): ReactElement {
+  const [open, setOpen] = useState(false);
+  const { user, verbs } = useAllowed();
+  const navigate = route.useNavigate();
+  const why = user === "" || verbs.includes("create_queue") ? "" : texts.queue.mayNotCreate;
+  return (
+    <>
+      <VerbButton size="xs" variant="default" why={why} leftSection={<IconPlus size={14} aria-hidden />} onClick={() => setOpen(true)}>{texts.queue.create}</VerbButton>
+      {open ? <QueueForm onClose={(saved) => { setOpen(false); again(); if (saved !== undefined) void navigate({ to: "/queues/$queue", params: { queue: saved }, search: {} }); }} /> : null}
+    </>
   );
 }

@@ -26,6 +26,9 @@ interface Props {
   top?: number;
 }
 
+/** about what a character of an axis takes */
+const CHAR_PX = 6.2;
+
 function resolved(colour: string): string {
   const name = /^var\((.+)\)$/.exec(colour)?.[1];
   return name === undefined ? colour : getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -73,7 +76,7 @@ export function Chart({ times, series, height = 150, unit, label, stacked = fals
           width: Math.max(120, host.clientWidth),
           height,
           legend: { show: false },
-          padding: [6, 8, 0, 0],
+          padding: [6, 24, 0, 0],
           hooks: { setCursor: [(self) => setUnder(self.cursor.idx ?? undefined)] },
           cursor: { y: false, drag: { x: false, y: false }, points: { size: 5 } },
           scales: {
@@ -82,7 +85,7 @@ export function Chart({ times, series, height = 150, unit, label, stacked = fals
           },
           axes: [
             { ...axis, size: 24, space: 70, values: (_plot, ticks) => ticks.map((tick) => clock(tick * 1_000, zone).slice(0, (ticks.at(-1) ?? 0) - (ticks[0] ?? 0) < 240 ? 8 : 5)) },
-            { ...axis, size: 52, space: 26, values: (_plot, ticks) => ticks.map((tick) => (tick === null ? "" : format.current(tick))) },
+            { ...axis, size: (_plot, ticks) => 16 + CHAR_PX * Math.max(4, ...(ticks ?? []).map((tick) => tick.length)), space: 26, values: (_plot, ticks) => ticks.map((tick) => (tick === null ? "" : format.current(tick))) },
           ],
           series: [
             {},

@@ -3,7 +3,7 @@ import type { ReactElement } from "react";
 import { usePolled } from "../app/polled";
 import { usePreferences } from "../app/preferences";
 import { graphql } from "../gql";
-import { absolute, ms } from "../lib/format";
+import { absolute, ms, whole } from "../lib/format";
 import { texts } from "../texts/en";
 import { Answer } from "./outcomes";
 import { JobLink } from "./pieces";
@@ -33,7 +33,7 @@ export function JobEvents({ id, live }: { id: string; live: boolean }): ReactEle
                   </td>
                   <td className="num">{event.kind === "SUBMITTED" || event.kind === "QUEUED" ? "" : event.attempt + 1}</td>
                   <td style={{ overflowWrap: "anywhere" }}>
-                    {[event.node ? `${event.cluster ?? ""} / ${event.node}` : "", event.reason?.slice(0, 300) ?? event.reasonCode ?? "", event.exitCode === null || event.exitCode === undefined ? "" : `exit ${event.exitCode}`, event.requestor ? `by ${event.requestor}` : ""].filter(Boolean).join(" · ") || (event.preemptedBy ? "" : <span className="muted">{texts.common.none}</span>)}
+                    {[event.node ? `${event.cluster ?? ""} / ${event.node}` : "", event.reason?.slice(0, 300) ?? event.reasonCode ?? "", event.exitCode === null || event.exitCode === undefined ? "" : `exit ${event.exitCode}`, event.kind === "REPRIORITIZED" && event.priority !== null && event.priority !== undefined ? texts.job.newPriority(whole(event.priority)) : "", event.requestor ? `by ${event.requestor}` : ""].filter(Boolean).join(" · ") || (event.preemptedBy ? "" : <span className="muted">{texts.common.none}</span>)}
                     {event.preemptedBy ? <> for <JobLink id={event.preemptedBy} short /></> : null}
                   </td>
                   <td className="mono muted nowrap" title="partition-offset-ordinal">{event.id}</td>

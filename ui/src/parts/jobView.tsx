@@ -6,12 +6,14 @@ import { type ReactElement, useState } from "react";
 import { usePolled } from "../app/polled";
 import { graphql } from "../gql";
 import type { JobDetailQuery } from "../gql/graphql";
-import { resource } from "../lib/format";
+import { duration, resource } from "../lib/format";
 import { offer } from "../lib/csv";
 import { LIVE } from "../lib/jobQuery";
 import { toYaml } from "../lib/yaml";
 import { texts } from "../texts/en";
-import { CancelDialog } from "./cancelDialog";
+import { Containers } from "./containers";
+import { ExitCode } from "./exitCode";
+import { JobActions } from "./jobActions";
 import { JobEvents } from "./jobEvents";
 import { Answer, Empty } from "./outcomes";
 import { Chips, Copy, JobSetLink, NodeLink, Pairs, QueueLink, record } from "./pieces";
@@ -63,16 +65,15 @@ export function JobView({ id, onClose, page = false }: { id: string; onClose?: (
 }
 
 function Body({ job, page, again }: { job: JobDetail; page: boolean; again: () => void }): ReactElement {
-  const [cancelling, setCancelling] = useState(false);
   const live = (LIVE as readonly string[]).includes(job.state);
   return (
     <>
       <div className="head">
         <State state={job.state} />
         <span className="muted">{live ? "for" : ""} {live ? <Lasting since={job.lastTransition} /> : <Time at={job.lastTransition} />}</span>
-        {job.exitCode === null || job.exitCode === undefined ? null : <span className="chip">exit {job.exitCode}</span>}
+        {job.exitCode === null || job.exitCode === undefined ? null : <span className="chip">{texts.job.exit} <ExitCode code={job.exitCode} /></span>}
         <span className="spacer" />
-        <Button size="compact-xs" color="red.9" variant="filled" disabled={!live} title={live ? undefined : texts.cancel.skipped(1)} onClick={() => setCancelling(true)}>{texts.jobs.cancel}</Button>
+        <JobActions jobs={[job]} onDone={again} />
       </div>
       {job.state === "QUEUED" ? <Why id={job.id} /> : null}
       {job.reason && job.state !== "QUEUED" ? <div className={`note ${job.state === "FAILED" || job.state === "REJECTED" ? "bad" : "warn"}`}><span style={{ overflowWrap: "anywhere" }}>{job.reason.slice(0, 500)}{job.requestor ? ` (${job.requestor})` : ""}</span></div> : null}
@@ -81,9 +82,9 @@ function Body({ job, page, again }: { job: JobDetail; page: boolean; again: () =
         <>
           <div className="grid2">
             <section className="card"><h2>{texts.job.details}</h2><Details job={job} /></section>
-            <section className="card"><h2>{texts.job.result}</h2><Errors job={job} /></section>
+            <section className="card"><h2>{texts.job.result}</h2><Errors job={job} /><Containers id={job.id} live={live} /></section>
           </div>
-          <section className="card"><h2>{texts.job.runs}</h2><RunsTable runs={job.runs} /></section>
+          <section className="card"><h2>{texts.job.runs}</h2><RunsTable runs={job.runs} errors={job.errors} /></section>
           <section className="card"><h2>{texts.job.events}</h2><JobEvents id={job.id} live={live} /></section>
           <section className="card"><h2>{texts.job.yaml}</h2><Spec job={job} /></section>
         </>
@@ -96,12 +97,11 @@ function Body({ job, page, again }: { job: JobDetail; page: boolean; again: () =
             <Tabs.Tab value="yaml">{texts.job.yaml}</Tabs.Tab>
           </Tabs.List>
           <Tabs.Panel value="details" pt="sm"><Details job={job} /></Tabs.Panel>
-          <Tabs.Panel value="runs" pt="sm"><RunsTable runs={job.runs} narrow /><Errors job={job} /></Tabs.Panel>
+          <Tabs.Panel value="runs" pt="sm"><RunsTable runs={job.runs} errors={job.errors} narrow /><div style={{ height: 10 }} /><Errors job={job} /><Containers id={job.id} live={live} /></Tabs.Panel>
           <Tabs.Panel value="events" pt="sm"><JobEvents id={job.id} live={live} /></Tabs.Panel>
           <Tabs.Panel value="yaml" pt="sm"><Spec job={job} /></Tabs.Panel>
         </Tabs>
       )}
-      {cancelling ? <CancelDialog ids={[job.id]} skipped={0} onClose={() => { setCancelling(false); again(); }} /> : null}
     </>
   );
 }
@@ -119,9 +119,9 @@ function Details({ job }: { job: JobDetail }): ReactElement {
         [texts.columns["priority"] ?? "", `${job.priority}, ${job.priorityClass}${job.preemptible ? " (preemptible)" : ""}`],
         [texts.columns["submitted"] ?? "", <Time key="submitted" at={job.submitted} />],
         [texts.columns["node"] ?? "", job.node && job.cluster ? <span key="node"><NodeLink cluster={job.cluster} node={job.node} /> <span className="muted">{job.cluster}, {job.pool}</span></span> : null],
-        ["Deadline", job.deadlineSeconds > 0 ? `${job.deadlineSeconds} s of running` : null],
+        ...(job.deadlineSeconds > 0 ? [[texts.job.deadline, texts.job.deadlineOf(duration(job.deadlineSeconds * 1_000))] as const] : []),
         ...(job.gang ? [["Gang", `${job.gang.id}, ${job.gang.cardinality} members${job.gang.uniformityLabel ? ` on equal ${job.gang.uniformityLabel}` : ""}${job.gang.failFast ? ", fails fast" : ", starts again as a whole"}`] as const] : []),
-        ["Client id", job.clientId ? <span key="client" className="mono">{job.clientId}</span> : null],
+        ...(job.clientId ? [[texts.job.clientId, <span key="client" className="mono">{job.clientId}</span>] as const] : []),
         [texts.job.labels, <Chips key="labels" of={record(job.labels)} />],
         [texts.job.annotations, <Chips key="annotations" of={record(job.annotations)} />],
       ]}

@@ -6,7 +6,8 @@ import type { JobState } from "../gql/graphql";
 import { clock, duration, ms } from "../lib/format";
 import { texts } from "../texts/en";
 import type { JobDetail } from "./jobView";
-import { Empty } from "./outcomes";
+import { ExitCode } from "./exitCode";
+import { Nothing } from "./outcomes";
 import { NodeLink } from "./pieces";
 import { isJobState, RunState } from "./states";
 import { Lasting, Time } from "./times";
@@ -74,8 +75,13 @@ export function Timeline({ job }: { job: JobDetail }): ReactElement {
   );
 }
 
-export function RunsTable({ runs, narrow = false }: { runs: readonly Run[]; narrow?: boolean }): ReactElement {
-  if (runs.length === 0) return <Empty title={texts.job.noRuns} />;
+/** In the words of the cluster, where it said something about this attempt. */
+function reasonOf(run: Run, errors: JobDetail["errors"]): string {
+  return run.reason || errors.findLast((error) => error.attempt === run.attempt)?.message || run.reasonCode || texts.common.none;
+}
+
+export function RunsTable({ runs, errors, narrow = false }: { runs: readonly Run[]; errors: JobDetail["errors"]; narrow?: boolean }): ReactElement {
+  if (runs.length === 0) return <Nothing text={texts.job.noRuns} />;
   return (
     <div className="scroll-x">
       <table className="table">
@@ -95,8 +101,8 @@ export function RunsTable({ runs, narrow = false }: { runs: readonly Run[]; narr
               <td className="num"><Time at={run.leased} /></td>
               {narrow ? null : <td className="num"><Time at={run.started} /></td>}
               <td className="num">{run.started ? <Lasting since={run.started} end={run.finished ?? null} exact /> : "–"}</td>
-              <td className="num">{run.exitCode ?? "–"}</td>
-              {narrow ? null : <td className="cut" style={{ maxWidth: 360 }} title={run.reason ?? ""}>{(run.reason ?? "–").slice(0, 200)}</td>}
+              <td className="num"><ExitCode code={run.exitCode} /></td>
+              {narrow ? null : <td className="cut" style={{ maxWidth: 360 }} title={reasonOf(run, errors).slice(0, 500)}>{reasonOf(run, errors).slice(0, 200)}</td>}
             </tr>
           ))}
         </tbody>
