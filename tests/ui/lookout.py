@@ -5,7 +5,7 @@ Inputs: a base URL, Chromium from PATH. Outputs: pages of Playwright that are re
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,6 +123,46 @@ class Facts:
             if busy:
                 return str(busy[-1]["id"])
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What one sees after having done something on a page."""
+
+    path: str
+    open: Callable[[Page], None]
+    shows: str
+
+
+def _choose(page: Page, verb: str) -> None:
+    for row in (0, 2):
+        page.locator("[role=row][aria-rowindex]").nth(row).get_by_role("checkbox").check()
+    page.get_by_role("button", name=verb, exact=True).click()
+
+
+def _from_menu(page: Page, menu: str, verb: str) -> None:
+    page.get_by_role("button", name=menu).click()
+    page.get_by_role("menuitem", name=verb).click()
+
+
+def _edit(page: Page) -> None:
+    page.get_by_role("button", name="Edit").click()
+    page.get_by_role("button", name="Add a cap").click()
+
+
+SCENES = {
+    "cancel": Scene("/jobs?q=state:queued,running", lambda page: _choose(page, "Cancel"), "2 jobs will be cancelled"),
+    "priority": Scene("/jobs?q=state:queued", lambda page: _choose(page, "Priority"), "2 jobs will get"),
+    "preempt": Scene(
+        "/jobs?q=state:live", lambda page: _from_menu(page, "All that match", "Preempt"), "will be preempted"
+    ),
+    "menu": Scene("/queues/research", lambda page: page.get_by_role("button", name="All its jobs").click(), "Preempt…"),
+    "queue-edit": Scene("/queues/research", _edit, "Priority class"),
+    "queue-new": Scene("/queues", lambda page: page.get_by_role("button", name="New queue").click(), "A new queue"),
+    "cordon": Scene("/queues/research", lambda page: page.get_by_role("button", name="Cordon").click(), "Leave them"),
+    "keys": Scene("/health", lambda page: page.keyboard.press("?"), "this sheet"),
+}
+"""name -> a dialog or menu"""
 
 
 def paths(facts: Facts) -> dict[str, str]:

@@ -6,7 +6,7 @@ python -m tests.ui.screenshots FOLDER [URL]
 import sys
 from pathlib import Path
 
-from tests.ui.lookout import THEMES, Facts, chromium, paths, visiting
+from tests.ui.lookout import SCENES, THEMES, Facts, chromium, paths, visiting
 from tests.ui.seeded import seeded_stack
 
 SETTLE_MS = 1_200
@@ -24,6 +24,13 @@ def take(folder: Path, base: str, only: str = "") -> None:
                     page = visitor.open(path)
                     page.wait_for_timeout(SETTLE_MS)
                     page.screenshot(path=folder / f"{name}-{theme}.png")
+                for name, scene in SCENES.items():
+                    if only not in name:
+                        continue
+                    page = visitor.open(scene.path)
+                    scene.open(page)
+                    page.wait_for_timeout(SETTLE_MS)
+                    page.screenshot(path=folder / f"dialog-{name}-{theme}.png")
             for complaint in visitor.complaints:
                 print(f"{theme}: {complaint}")
 

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.ui.lookout import THEMES, Facts, axe_violations, paths, visiting
+from tests.ui.lookout import SCENES, THEMES, Facts, axe_violations, paths, visiting
 
 pytestmark = pytest.mark.stack
 
@@ -43,6 +43,19 @@ def test_page(browser: Browser, base: str, facts: Facts, name: str, theme: str) 
         assert page.locator("html").get_attribute("data-mantine-color-scheme") == theme
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide == 0, "the page is wider than the window"
+        assert visitor.complaints == []
+        assert axe_violations(page) == []
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("name", SCENES)
+def test_dialog(browser: Browser, base: str, name: str, theme: str) -> None:
+    scene = SCENES[name]
+    with visiting(browser, base, theme) as visitor:
+        page = visitor.open(scene.path)
+        scene.open(page)
+        expect(page.get_by_text(scene.shows).first).to_be_visible()
+        page.wait_for_function("document.getAnimations().every((each) => each.playState !== 'running')")
         assert visitor.complaints == []
         assert axe_violations(page) == []
 
