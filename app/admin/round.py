@@ -109,7 +109,8 @@ def _schedulers(context: typer.Context) -> list[str]:
     directory = StateDirectory(Path(settings_of(context).dev.state_dir))
     state = directory.read()
     names = [process.name for process in state.processes if process.name.startswith("scheduler")] if state else []
-    return [f"http://127.0.0.1:{directory.port(f'{name}-health', 0, setting='')}" for name in names]
+    ports = [port for name in names if (port := directory.port_in_use(f"{name}-health")) is not None]
+    return [f"http://127.0.0.1:{port}" for port in ports]
 
 
 def answer_file(path: Path, sink: BinaryIO) -> int:

@@ -117,6 +117,10 @@ class StateDirectory:
             write_by_rename(self.path / "ports.json", msgspec.json.encode({**known, name: chosen}))
         return chosen
 
+    def port_in_use(self, name: str) -> int | None:
+        """The port that `name` was given last; None when it never was."""
+        return self._ports().get(name)
+
     def token(self, cluster: str) -> tuple[Path, str]:
         """The file (0600) with the cluster's executor token, made when absent, and the token's SHA-256."""
         folder = self.path / "secrets"

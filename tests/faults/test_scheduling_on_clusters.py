@@ -1,6 +1,9 @@
 """Fair shares, preemption, gangs and rejection on a whole running stack with fake clusters."""
 
 import asyncio
+import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -207,6 +210,23 @@ async def test_a_gang_starts_at_once_on_one_rack_or_not_at_all(stack: WholeStack
         await user.submit("team", 3, cpu="2", pool="racks", gang=wide)
         await asyncio.sleep(2.0)
         assert await user.states("team") == Counter(RUNNING=4, QUEUED=3), "two would fit, three do not"
+
+
+def test_the_round_of_the_stacks_leader_can_be_dumped(stack: WholeStack) -> None:
+    def dump(*words: str) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "app.admin.main", "--settings", str(stack.settings_file), "round", "dump"]
+        return subprocess.run([*command, *words], capture_output=True, timeout=90)
+
+    answer = dump("--pool", "racks")
+    assert (answer.returncode, answer.stderr) == (0, b"")
+    document = json.loads(answer.stdout)
+    assert (document["format"], document["pool"]) == ("argosy-round/1", "racks")
+    assert {node["name"].partition("/")[0] for node in document["nodes"]} == {"alpha"}
+    assert dump("--pool", "racks").returncode == 0, "asking moves no port"
+    answer = dump("--pool", "nothing")
+    assert answer.returncode == 2
+    assert answer.stderr.startswith(b"round dump: no pool 'nothing'; pools: ")
+    assert answer.stderr.count(b"\n") == 1
 
 
 async def test_a_job_that_fits_nowhere_is_rejected_with_its_reason(stack: WholeStack) -> None:

@@ -100,3 +100,10 @@ def test_the_end_of_a_log_leaves_out_frames_of_stack_traces(tmp_path: Path) -> N
     log.write_text("one\ntwo\njava.lang.Exception: bad\n\tat a.b(C.java:1)\n\t... 3 more\n")
     assert last_lines(log, 2) == "two | java.lang.Exception: bad"
     assert last_lines(tmp_path / "absent") == ""
+
+
+def test_the_port_that_a_process_uses_is_found_while_it_uses_it(directory: StateDirectory) -> None:
+    assert directory.port_in_use("scheduler-health") is None
+    port = directory.port("scheduler-health", 0, setting="")
+    with socket.create_server(("127.0.0.1", port)):
+        assert directory.port_in_use("scheduler-health") == port
