@@ -188,7 +188,8 @@ class BusyLog:
 
     def _lease(self, queue: Queue) -> RawRecord:
         rnd = self.random
-        events, leases = [], []
+        events: list[tuple[Job, Event]] = []
+        leases = []
         for job in self._taken(queue.queued, LEASES_PER_RECORD):
             job.run_id = ulid(self.time_ms, rnd.getrandbits(80))
             job.cluster, job.node = rnd.choice(self._nodes)

@@ -28,6 +28,7 @@ from app.db.queries.jobs import jobs_page
 from app.db.queries.reached import reached
 from app.log.topics import EVENTS, STATE, apply_topics, load_topics
 from app.views.contract import prepared, table_rows, write
+from app.views.source import RawRecord
 from app.views.view import View
 from tests.stack.server import KafkaBroker
 from tests.unit.views.event_log import EventLog
@@ -134,11 +135,12 @@ class Agent:
             self._transaction(new, commit=False)
         self._transaction(new, commit=True)
 
-    def _transaction(self, records: list[tuple[str, object]], *, commit: bool) -> None:
+    def _transaction(self, records: list[tuple[str, RawRecord]], *, commit: bool) -> None:
         self._producer.begin_transaction()
         for topic, record in records:
-            partition, _, key, value, _ = record  # type: ignore[misc]
-            self._producer.produce(topic, value=value or None, key=key or None, partition=partition)
+            self._producer.produce(
+                topic, value=record.value or None, key=record.key or None, partition=record.partition
+            )
         if commit:
             self._producer.commit_transaction(30)
         else:
@@ -182,7 +184,7 @@ async def all_jobs(database: Database) -> list[JobRecord]:
         found += page.jobs
         if not page.more:
             return found
-        key = JobKey(job_id=found[-1].job_id, last_transition_ms=found[-1].last_transition_ms)
+        key = JobKey(job_id=found[-1].job_id)
 
 
 async def test_killed_under_load_the_rows_are_those_of_a_plain_fold(
