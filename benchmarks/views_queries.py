@@ -6,6 +6,7 @@ plans read: none may look at most of the queued, the running or the finished job
 """
 
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from app.db.engine import Connection
 from app.db.queries.job_count import COUNT_MAX, count_up_to
 from app.db.queries.job_events import events_of_job
 from app.db.queries.job_filter import AnnotationFilter, JobFilter, NumberRange, TextFilter, TimeRange
-from app.db.queries.job_groups import GroupBy, job_groups
+from app.db.queries.job_groups import SAMPLE_MAX, GroupBy, job_groups
 from app.db.queries.job_order import JobKey, JobOrder, JobOrderField, PageRequest, key_of
 from app.db.queries.job_records import JobRecord
 from app.db.queries.job_sets import job_set, queue_counts
@@ -251,21 +252,21 @@ def _count(wanted: JobFilter) -> Asked:
 
 
 async def cases_of(database: Database, only: str) -> AsyncIterator[tuple[str, list[Asked]]]:
-    """Name and questions of each figure whose name has this part."""
+    """Name and questions of each figure whose name matches."""
     sample = await sample_of(database)
     filters = filters_of(sample)
     for name, wanted in filters.items():
         for order in ORDERS:
             figure = f"jobs_{name}_by_{order.value.lower()}"
-            if only in figure:
+            if re.search(only, figure):
                 yield figure, await pages_of(database, wanted, order, sample.now_ms)
     for name in GROUPED:
         for by in GROUPINGS:
             figure = f"groups_{name}_by_{'_'.join(key.rsplit('/', 1)[-1] for key in by)}"
-            if only in figure:
+            if re.search(only, figure):
                 yield figure, [_groups(filters[name], by)]
     for figure, asked in singles_of(sample, filters):
-        if only in figure:
+        if re.search(only, figure):
             yield figure, [asked]
 
 
@@ -277,7 +278,10 @@ async def scans_of(explaining: ExplainingDatabase, asked: Asked, sizes: dict[str
         f"{rows:,.0f} of {sizes[part]:,} rows of {part}: {' '.join(statement.split())[:300]}"
         for statement, reads in explaining.reads
         for part, rows in reads.rows.items()
-        if sizes.get(part, 0) > SMALL_TABLE_ROWS and rows > READ_SHARE_MAX * sizes[part]
+        if sizes.get(part, 0) > SMALL_TABLE_ROWS
+        and rows > READ_SHARE_MAX * sizes[part]
+        # Groups without counters look at so many of the newest jobs, and say so.
+        and not (" AS k0" in statement and sum(reads.rows.values()) <= SAMPLE_MAX)
     ]
 
 
@@ -291,7 +295,7 @@ async def sizes_of(database: Database) -> dict[str, int]:
 
 
 async def measure_queries(url: str, say: Callable[[str], None], *, only: str = "") -> dict[str, float]:
-    """p50 and p95 of every question in ms, the worst of them, and how many scan. only: a part of their names."""
+    """p50 and p95 of every question in ms, the worst of them, and how many scan. only: what their names must match."""
     database = await Database.open(url, name="bench-queries", connections_max=1)
     explaining = await ExplainingDatabase.open(url, name="bench-plans", connections_max=1, statement_timeout_ms=60_000)
     assert isinstance(explaining, ExplainingDatabase), "opened as it was asked"

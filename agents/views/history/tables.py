@@ -192,6 +192,10 @@ _LISTS = {
     "owner": "(owner_id, job_id)",
     # Everything by priority, and ranges of it.
     "priority": "(priority, job_id)",
+    # Values that few jobs have; usual ones are found by walking the newest.
+    "namespace": "(namespace_id)",
+    "class": "(class_id)",
+    "storage": "(storage)",
     # Ranges of requests.
     "cpu": "(cpu)",
     "memory": "(memory)",
@@ -200,7 +204,7 @@ _LISTS = {
     "annotations": "USING gin (annotations) WITH (gin_pending_list_limit = 512)",
 }
 # What runs on a node; groups by cluster and node.
-_PLACES = {"node": "(cluster_id, node_id)"}
+_PLACES = {"node": "(cluster_id, node_id)", "pool": "(pool_id)"}
 _RUN_TIMES = {
     # Everything by how long it ran, and the few that never did.
     "run_time": "((last_transition - started), job_id) WHERE started IS NOT NULL",

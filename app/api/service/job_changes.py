@@ -46,14 +46,14 @@ class FollowedPositions(Protocol):
 class ChangesStep:
     """What changed since the step before. One object for all who stand and want alike; never changed.
 
-    changed: jobs that match. left: ids of jobs that changed and do not match (any more). places: where a subscriber
+    changed: jobs that match. left: jobs that changed and do not match (any more). places: where a subscriber
     stands who has taken it. caught_up: everything that queries showed is in it. lag_s: seconds since the oldest event
     that queries do not show was read (None: not known). renderings: what a transport made of it, by its own key."""
 
     __slots__ = ("caught_up", "changed", "lag_s", "left", "places", "renderings")
 
     def __init__(
-        self, changed: list[JobRecord], left: list[bytes], places: Places, *, caught_up: bool, lag_s: float | None
+        self, changed: list[JobRecord], left: list[JobRecord], places: Places, *, caught_up: bool, lag_s: float | None
     ) -> None:
         self.changed = changed
         self.left = left
@@ -209,7 +209,7 @@ class JobChangesService:
     async def _made(self, wanted: JobFilter, at: Places, window: Window, ids: list[bytes]) -> ChangesStep:
         found = await self._history.changed(wanted, ids)
         changed = [job for job in found.matching if _is_between(job, at, window.places)]
-        left = [job.job_id for job in found.others if _is_between(job, at, window.places)]
+        left = [job for job in found.others if _is_between(job, at, window.places)]
         return ChangesStep(changed, left, window.places, caught_up=window.is_last, lag_s=self.lag_s)
 
 

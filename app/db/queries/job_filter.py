@@ -1,5 +1,7 @@
 """Which jobs a page shows, and the SQL that says so. Input: JobFilter. Output: conditions and arguments."""
 
+from collections.abc import Collection
+
 from asyncpg import Record
 from msgspec import Struct
 from msgspec.structs import replace
@@ -8,7 +10,7 @@ from app.db import names
 from app.db.engine import Connection
 from app.db.errors import TooMuchMatched
 from app.domain.ids import ulid
-from app.domain.lifecycle import STATE_CODES, JobState
+from app.domain.lifecycle import ENDED, STATE_CODES, JobState
 
 JOB_SETS_MATCHED_MAX = 10_000
 NAMES_MATCHED_MAX = 10_000
@@ -165,11 +167,31 @@ async def add_conditions(connection: Connection, where: Conditions, wanted: JobF
     if wanted.states:
         codes = sorted({STATE_CODES[state] for state in wanted.states})
         where.add("state = {}" if len(codes) == 1 else "state = ANY({}::smallint[])", _one_or_list(codes))
+    elif wanted.failure_category is not None or wanted.reason_code is not None:
+        # Said as it is, so that other tables are left out and the indexes of what failed can serve.
+        where.add(f"state IN ({_codes(ENDED - {JobState.SUCCEEDED})})")
+    elif wanted.exit_code is not None:
+        where.add(f"state IN ({_codes(ENDED if _takes_zero(wanted.exit_code) else ENDED - {JobState.SUCCEEDED})})")
     _add_numbers(where, wanted)
     _add_times(where, wanted)
     for annotation in wanted.annotations:
         where.add("annotations @@ {}::tsquery", _annotation_query(annotation))
     return await _add_names(connection, where, wanted)
+
+
+def _codes(states: Collection[JobState]) -> str:
+    return ", ".join(str(code) for code in sorted(STATE_CODES[state] for state in states))
+
+
+def _takes_zero(numbers: NumberRange) -> bool:
+    """Whether 0, the exit code of what succeeded, may match."""
+    return (
+        (numbers.any_of is None or 0 in numbers.any_of)
+        and (numbers.above is None or numbers.above < 0)
+        and (numbers.at_least is None or numbers.at_least <= 0)
+        and (numbers.below is None or numbers.below > 0)
+        and (numbers.at_most is None or numbers.at_most >= 0)
+    )
 
 
 async def _add_names(connection: Connection, where: Conditions, wanted: JobFilter) -> bool:

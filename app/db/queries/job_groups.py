@@ -18,7 +18,7 @@ from app.db.queries.job_filter import Conditions, JobFilter, conditions
 from app.db.queries.job_sets import COUNT_COLUMNS
 from app.domain.lifecycle import STATE_CODES, STATES, JobState
 
-SAMPLE_MAX = 100_000
+SAMPLE_MAX = 50_000
 GROUPS_MAX = 200
 
 

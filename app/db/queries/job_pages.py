@@ -18,16 +18,21 @@ from app.db.queries.job_order import JobOrder, JobOrderField, KeyPart, PageReque
 from app.db.queries.job_records import COLUMNS
 from app.domain.lifecycle import ENDED, STATE_CODES, STATES, JobState
 
-FEW = 500
-"""so many jobs at most are read and put in order here"""
+FEW = 2_000
+"""so many jobs at most are put in order here"""
 VALUES_AT_ONCE = (4, 64, 512)
 """how many queues or job sets are gone through by one statement: few at first, since the first mostly fill the page"""
 QUEUES_MAX = 100_000
 
 # A page by columns that an index has in this order.
 BY_COLUMNS = "SELECT {columns} FROM history_jobs WHERE {where} ORDER BY {order} LIMIT {limit}"
-# All jobs of a filter, as long as they are few.
-FEW_MATCHES = "SELECT {columns} FROM history_jobs WHERE {where} LIMIT {limit}"
+# What jobs of a filter are ordered by, as long as they are few.
+FEW_MATCHES = """
+SELECT job_id, queue_id, job_set_id, state, priority, last_transition, started FROM history_jobs WHERE {where}
+LIMIT {limit}
+"""
+# Jobs by id.
+BY_IDS = "SELECT {columns} FROM history_jobs WHERE job_id = ANY($1::uuid[])"
 # Queues that ever had a job, one probe of the index each.
 QUEUES = """
 WITH RECURSIVE q(id) AS (
@@ -62,6 +67,7 @@ SELECT * FROM (
 """
 
 _BY_NAME = (JobOrderField.QUEUE, JobOrderField.JOB_SET)
+_BY_TIME = (JobOrderField.ID, JobOrderField.SUBMITTED, JobOrderField.LAST_TRANSITION)
 _ENDED_CODES = sorted(STATE_CODES[state] for state in ENDED)
 
 
@@ -115,15 +121,15 @@ class _Page:
         return self._by_id(where)
 
     def _is_narrow(self) -> bool:
-        """Whether few jobs may match of whom the planner knows nothing, or whose values would be sought one by one."""
+        """Whether few jobs may match: of whom the planner knows nothing, or who would be sought in long orders."""
         if self._wanted.annotations:
             return True
         plain = JobFilter(queues=self._wanted.queues, job_set=self._wanted.job_set, states=self._wanted.states)
-        return self._field in _BY_NAME and self._wanted != plain
+        return self._field not in _BY_TIME and self._wanted != plain
 
     async def _few(self, where: Conditions) -> list[Record] | None:
         """The page out of all jobs that match; None when they are not few."""
-        statement = FEW_MATCHES.format(columns=COLUMNS, where=where.sql, limit=FEW + 1)
+        statement = FEW_MATCHES.format(where=where.sql, limit=FEW + 1)
         if self._wanted.annotations:
             # By the index of annotations alone: what else the planner believes about them is often wrong.
             await self._connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
@@ -138,8 +144,9 @@ class _Page:
         order = sorted(range(len(rows)), key=keys.__getitem__, reverse=self._down)
         if self._field is JobOrderField.RUN_TIME:
             order.sort(key=lambda place: rows[place]["started"] is None, reverse=self._page.backwards)
-        found = [rows[place] for place in order if self._is_behind(rows[place], keys[place])]
-        return found[: self._limit]
+        ids = [rows[place]["job_id"] for place in order if self._is_behind(rows[place], keys[place])][: self._limit]
+        found = {row["job_id"]: row for row in await self._connection.fetch(BY_IDS.format(columns=COLUMNS), ids)}
+        return [found[job_id] for job_id in ids]
 
     def _is_behind(self, row: Record, key: tuple[Any, ...]) -> bool:
         """Whether a row comes after the page's key."""

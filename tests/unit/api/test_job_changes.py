@@ -41,8 +41,8 @@ class Watcher:
             self.told.append((row.job_id, row.position.offset, row.position.ordinal))
             self.seen[row.job_id] = row.state
             assert self._jobs.rows[row.job_id].position >= row.position, "told before the history showed it"
-        for job_id in step.left:
-            self.seen.pop(job_id, None)
+        for row in step.left:
+            self.seen.pop(row.job_id, None)
         self.cursor = COORDINATES.changes_cursor(step.places)
         self.beats += step.is_empty
 
@@ -200,7 +200,7 @@ async def test_a_job_that_leaves_the_filter_is_named_once() -> None:
             jobs.write(1, [7])
             jobs.show(1)
             step = await anext(steps)
-            assert (step.changed, step.left) == ([], [job_id_of(1, 7)])
+            assert (step.changed, [row.job_id for row in step.left]) == ([], [job_id_of(1, 7)])
 
 
 async def test_many_who_want_alike_cost_one_query_a_step() -> None:

@@ -1,182 +1,164 @@
-// Jobs of a filter, page by page by key, as a window that grows while one scrolls; rows in sight are kept up to date in place.
+// Jobs of a filter, page by page by key in both directions, kept up to date in place by the stream of their changes.
 import { useCallback, useEffect, useRef, useState } from "react";
-import { graphql } from "../gql";
-import type { JobFilter, JobOrderField, JobRowsQuery, OrderDirection } from "../gql/graphql";
+import type { JobFilter, JobRowsQuery, JobRowsQueryVariables } from "../gql/graphql";
 import { client, type Trouble, troubleOf } from "./client";
 import { useHidden } from "./clock";
+import { type Changes, useJobChanges } from "./jobChanges";
+import { begun, changed, continued, type JobRow, type JobsChange, NO_ROWS, type Order, type Page, patched, preceded, ROWS, type Rows } from "./jobRows";
 
-export const ROWS = graphql(`
-  query JobRows($filter: JobFilter, $order: JobOrder, $first: Int, $after: Cursor, $last: Int, $before: Cursor) {
-    jobs(filter: $filter, order: $order, first: $first, after: $after, last: $last, before: $before) {
-      nodes {
-        id queue jobSet state priority priorityClass owner namespace annotations submitted lastTransition finished
-        requests { cpu memory ephemeralStorage gpu }
-        attempt cluster node pool exitCode failureCategory reasonCode reason
-        lastRun { started finished }
-      }
-      pageInfo { hasNextPage startCursor endCursor }
-      countEstimate
-    }
-  }
-`);
-
-export type JobRow = JobRowsQuery["jobs"]["nodes"][number];
-export interface Order {
-  field: JobOrderField;
-  direction: OrderDirection;
-}
+export { ARRIVED_MAX, type JobRow, merged, type Order, patched, ROWS } from "./jobRows";
 
 export interface JobWindow {
   rows: readonly JobRow[];
+  /** rows before these that are not held */
+  offset: number;
   loading: boolean;
   /** whether this filter and order were answered at least once */
   answered: boolean;
   ended: boolean;
   trouble: Trouble | undefined;
-  /** jobs that match and are newer than the first row */
+  /** jobs that match, are not here, and would stand among these rows */
   arrived: number;
+  gone: ReadonlySet<string>;
   estimate: number | null;
-  /** ms since 1970 when the rows in sight were last compared */
+  /** ms since 1970 of what the rows show */
   at: number;
+  live: Changes["status"];
   more: () => void;
+  earlier: () => void;
   again: () => void;
   see: (ids: readonly string[]) => void;
 }
 
 const PAGE = 100;
-export const ROWS_MAX = 20_000;
-const REFRESH_MS = 2_000;
 const SEEN_MAX = 200;
-export const ARRIVED_MAX = 200;
+const EMPTY_AGAIN_MS = 1_000;
+const RETRY_MS = 2_000;
 
-/** `key` changes when filter or order do: then it begins anew. `paused`: nothing is refreshed. */
+async function ask(variables: JobRowsQueryVariables): Promise<{ jobs: JobRowsQuery["jobs"] | undefined; trouble: Trouble | undefined }> {
+  const { data, error } = await client.query(ROWS, variables, { requestPolicy: "network-only" }).toPromise();
+  return { jobs: error === undefined ? data?.jobs : undefined, trouble: error === undefined ? undefined : troubleOf(error) };
+}
+
+function pageOf(jobs: JobRowsQuery["jobs"], backwards = false): Page {
+  const { hasNextPage, hasPreviousPage, startCursor, endCursor } = jobs.pageInfo;
+  return { rows: jobs.nodes, start: startCursor ?? null, end: endCursor ?? null, more: backwards ? hasPreviousPage : hasNextPage };
+}
+
+/** `key` changes when filter or order do: then it begins anew. `paused`: nothing is brought up to date. */
 export function useJobWindow(key: string, filter: () => JobFilter, order: Order, paused: boolean): JobWindow {
-  const [rows, setRows] = useState<readonly JobRow[]>([]);
+  const [window, setWindow] = useState<Rows>(NO_ROWS);
   const [loading, setLoading] = useState(true);
-  const [ended, setEnded] = useState(false);
   const [trouble, setTrouble] = useState<Trouble | undefined>(undefined);
-  const [arrived, setArrived] = useState(0);
   const [estimate, setEstimate] = useState<number | null>(null);
-  const [at, setAt] = useState(0);
+  const [cursor, setCursor] = useState<string | undefined>(undefined);
   const [answeredKey, setAnsweredKey] = useState<string | undefined>(undefined);
-  const [round, setRound] = useState(0);
-  const [page, setPage] = useState(0);
+  const [asked, setAsked] = useState({ key, round: 0 });
   const hidden = useHidden();
   const seen = useRef<readonly string[]>([]);
-  const cursors = useRef<{ start: string | null; end: string | null }>({ start: null, end: null });
   const asking = useRef(false);
-  const filterNow = useRef(filter);
-  const orderNow = useRef(order);
+  const now = useRef({ filter, order, window });
   useEffect(() => {
-    filterNow.current = filter;
-    orderNow.current = order;
+    now.current = { filter, order, window };
   });
-
-  useEffect(() => {
-    cursors.current = { start: null, end: null };
-    asking.current = false;
-    setPage(0);
-    setArrived(0);
-    setEnded(false);
-    setLoading(true);
-  }, [key, round]);
+  const again = useCallback(() => setAsked((before) => ({ ...before, round: before.round + 1 })), []);
 
   useEffect(() => {
     let stopped = false;
-    const isFirst = page === 0;
+    let timer: ReturnType<typeof setTimeout> | undefined;
     asking.current = true;
     setLoading(true);
-    const variables = { filter: filterNow.current(), order: orderNow.current, first: PAGE, after: isFirst ? null : cursors.current.end };
-    void client.query(ROWS, variables, { requestPolicy: "network-only" }).toPromise().then(({ data, error }) => {
+    setCursor(undefined);
+    void ask({ filter: now.current.filter(), order: now.current.order, first: PAGE }).then((answer) => {
       if (stopped) return;
       asking.current = false;
       setLoading(false);
       setAnsweredKey(key);
-      if (error !== undefined) {
-        setTrouble(troubleOf(error));
-        if (isFirst && troubleOf(error).code !== "OFFLINE") setRows([]);
-        return;
-      }
-      if (data === undefined) return;
-      const { nodes, pageInfo, countEstimate } = data.jobs;
-      setTrouble(undefined);
-      setRows((before) => (isFirst ? nodes : merged(before, nodes)));
-      if (isFirst) {
-        cursors.current.start = pageInfo.startCursor ?? null;
-        setEstimate(countEstimate ?? null);
-        setAt(Date.now());
-      }
-      cursors.current.end = pageInfo.endCursor ?? cursors.current.end;
-      setEnded(!pageInfo.hasNextPage);
+      setTrouble(answer.trouble);
+      if (answer.jobs !== undefined) {
+        setWindow(begun(pageOf(answer.jobs)));
+        setEstimate(answer.jobs.countEstimate ?? null);
+        setCursor(answer.jobs.cursor);
+      } else if (answer.trouble?.code === "OFFLINE" || answer.trouble?.code === "UNAVAILABLE") timer = setTimeout(again, RETRY_MS);
+      else setWindow(NO_ROWS);
     });
-    return () => {
-      stopped = true;
-    };
-  }, [key, round, page]);
-
-  useEffect(() => {
-    if (paused || hidden) return undefined;
-    let stopped = false;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const refresh = async (): Promise<void> => {
-      const ids = seen.current.slice(0, SEEN_MAX);
-      if (ids.length > 0) {
-        const { data, error } = await client.query(ROWS, { filter: { ids: [...ids] }, first: SEEN_MAX }, { requestPolicy: "network-only" }).toPromise();
-        if (stopped) return;
-        if (data !== undefined && error === undefined) {
-          const fresh = new Map(data.jobs.nodes.map((node) => [node.id, node]));
-          setRows((before) => patched(before, fresh));
-          setAt(Date.now());
-          setTrouble(undefined);
-        } else if (error !== undefined) setTrouble(troubleOf(error));
-      } else if (cursors.current.start === null && !asking.current) setRound((count) => count + 1);
-      if (cursors.current.start !== null && orderNow.current.direction === "DESC") {
-        const variables = { filter: filterNow.current(), order: orderNow.current, last: ARRIVED_MAX, before: cursors.current.start };
-        const { data } = await client.query(ROWS, variables, { requestPolicy: "network-only" }).toPromise();
-        if (stopped) return;
-        if (data !== undefined) setArrived(data.jobs.nodes.length);
-      }
-      timer = setTimeout(() => void refresh(), REFRESH_MS);
-    };
-    timer = setTimeout(() => void refresh(), REFRESH_MS);
     return () => {
       stopped = true;
       if (timer !== undefined) clearTimeout(timer);
     };
-  }, [key, round, paused, hidden]);
+  }, [key, asked, again]);
 
-  const more = useCallback(() => {
-    if (!asking.current && cursors.current.end !== null) {
-      asking.current = true;
-      setPage((count) => count + 1);
-    }
+  /** A page at an end; nothing comes of it when the list began anew meanwhile. */
+  const page = useCallback(async (backwards: boolean): Promise<void> => {
+    const { pages } = now.current.window;
+    const from = backwards ? pages[0]?.start : pages.at(-1)?.end;
+    if (asking.current || from === undefined || from === null) return;
+    asking.current = true;
+    setLoading(true);
+    const ends = backwards ? { last: PAGE, before: from } : { first: PAGE, after: from };
+    const answer = await ask({ filter: now.current.filter(), order: now.current.order, ...ends });
+    const place = backwards ? now.current.window.pages[0]?.start : now.current.window.pages.at(-1)?.end;
+    if (place !== from) return;
+    asking.current = false;
+    setLoading(false);
+    setTrouble(answer.trouble);
+    const { jobs } = answer;
+    if (jobs !== undefined) setWindow((before) => (backwards ? preceded(before, pageOf(jobs, true)) : continued(before, pageOf(jobs))));
   }, []);
-  const again = useCallback(() => setRound((count) => count + 1), []);
+
+  const take = useCallback((change: JobsChange) => {
+    setTrouble(undefined);
+    setWindow((before) => changed(before, change, now.current.order, Date.now()));
+  }, []);
+  /** The stream cannot go on: what is in sight is asked for again, and the stream begins with that answer. */
+  const lost = useCallback(() => {
+    void ask({ filter: { ids: seen.current.slice(0, SEEN_MAX) }, first: SEEN_MAX }).then(({ jobs, trouble: found }) => {
+      setTrouble(found);
+      if (jobs === undefined) {
+        again();
+        return;
+      }
+      const fresh = new Map(jobs.nodes.map((row) => [row.id, row]));
+      setWindow((before) => ({ ...before, rows: patched(before.rows, fresh) }));
+      setCursor(jobs.cursor);
+    });
+  }, [again]);
+  const changes = useJobChanges(filter, cursor, paused || hidden, take, lost);
+
+  // Nobody reads an empty list: its first job is shown at once.
+  const isWaiting = window.rows.length === 0 && window.arrived.size > 0 && !paused;
+  useEffect(() => {
+    if (!isWaiting) return undefined;
+    const timer = setTimeout(again, EMPTY_AGAIN_MS);
+    return () => clearTimeout(timer);
+  }, [isWaiting, again]);
+
+  const more = useCallback(() => void page(false), [page]);
+  const earlier = useCallback(() => void page(true), [page]);
   const see = useCallback((ids: readonly string[]) => {
     seen.current = ids;
   }, []);
-  const full = rows.length >= ROWS_MAX;
-  return { rows, loading, answered: answeredKey === key, ended: ended || full, trouble, arrived, estimate, at, more: ended || full ? nothing : more, again, see };
+  const isCut = changes.status === "waiting" || changes.status === "refused";
+  const cut = isCut ? { code: changes.status === "waiting" ? "OFFLINE" : "INVALID", message: changes.refusal } : undefined;
+  return {
+    rows: window.rows,
+    offset: window.offset,
+    loading,
+    answered: answeredKey === key,
+    ended: window.ended,
+    trouble: trouble ?? cut,
+    arrived: window.arrived.size,
+    gone: window.gone,
+    estimate,
+    at: changes.at,
+    live: changes.status,
+    more: window.ended ? nothing : more,
+    earlier: window.offset === 0 ? nothing : earlier,
+    again,
+    see,
+  };
 }
 
 function nothing(): void {
   return;
-}
-
-/** Rows behind those that are there; one that moved meanwhile is not shown twice. */
-export function merged(before: readonly JobRow[], next: readonly JobRow[]): readonly JobRow[] {
-  const known = new Set(before.map((row) => row.id));
-  return [...before, ...next.filter((row) => !known.has(row.id))];
-}
-
-/** The same rows in the same order with what is new about them; the same array when nothing is. */
-export function patched(before: readonly JobRow[], fresh: ReadonlyMap<string, JobRow>): readonly JobRow[] {
-  let changed = false;
-  const after = before.map((row) => {
-    const next = fresh.get(row.id);
-    if (next === undefined || (next.state === row.state && next.lastTransition === row.lastTransition && next.priority === row.priority)) return row;
-    changed = true;
-    return next;
-  });
-  return changed ? after : before;
 }

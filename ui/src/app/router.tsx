@@ -1,5 +1,6 @@
 // Which address shows which page. Everything that a page shows is in its address; what an address says wrongly is left out.
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+import type { JobOrderField } from "../gql/graphql";
 import { Empty } from "../parts/outcomes";
 import { texts } from "../texts/en";
 import { Shell } from "./shell";
@@ -18,7 +19,7 @@ function oneOf<T extends string>(raw: Raw, name: string, known: readonly T[]): T
 
 export interface JobsSearch {
   q?: string | undefined;
-  order?: "ID" | "LAST_TRANSITION" | undefined;
+  order?: Exclude<JobOrderField, "SUBMITTED"> | undefined;
   dir?: "ASC" | "DESC" | undefined;
   cols?: string | undefined;
   by?: string | undefined;
@@ -45,7 +46,7 @@ const jobs = createRoute({
   path: "/jobs",
   validateSearch: (raw: Raw): JobsSearch => ({
     q: text(raw, "q"),
-    order: oneOf(raw, "order", ["LAST_TRANSITION"]),
+    order: oneOf(raw, "order", ["LAST_TRANSITION", "QUEUE", "JOB_SET", "STATE", "PRIORITY", "RUN_TIME"]),
     dir: oneOf(raw, "dir", ["ASC"]),
     cols: text(raw, "cols", 1_000),
     by: text(raw, "by", 200),

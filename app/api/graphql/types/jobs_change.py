@@ -7,7 +7,6 @@ from app.api.graphql.lean_executor import Shared
 from app.api.graphql.scalars import Cursor
 from app.api.graphql.types.job import Job, job_of_record
 from app.api.service.job_changes import ChangesStep
-from app.domain.ids import format_id
 
 
 @strawberry.type(
@@ -17,7 +16,7 @@ from app.domain.ids import format_id
 )
 class JobsChange(Shared):
     changed: list[Job]
-    left: list[strawberry.ID]
+    left: list[Job]
     cursor: Cursor
     caught_up: bool
     heartbeat: bool
@@ -30,7 +29,7 @@ def jobs_change(step: ChangesStep, coordinates: Coordinates) -> JobsChange:
     if made is None:
         made = step.renderings[JobsChange] = JobsChange(
             changed=[job_of_record(job) for job in step.changed],
-            left=[strawberry.ID(format_id(job_id)) for job_id in step.left],
+            left=[job_of_record(job) for job in step.left],
             cursor=Cursor(coordinates.changes_cursor(step.places)),
             caught_up=step.caught_up,
             heartbeat=step.is_empty,
