@@ -40,7 +40,7 @@ from app.domain.lifecycle import JobState
 from app.domain.routing import partition_of_name
 from app.domain.state import Overlay
 from app.log.codec import encode
-from tests.faults import load_gangs
+from tests.faults import load_gangs, load_requests
 from tests.faults.load_parts import Part, note
 
 POISON_JOB_SET = "poison"
@@ -48,7 +48,18 @@ POISON_JOB_SET = "poison"
 CLUSTERS = ("east", "west")
 QUEUES_PER_PARTITION = 2
 FIRST_MS = 1_790_000_000_000
-CHIEF = Principal(user="chief", verbs=("create_queue", "submit_any_jobs", "cancel_any_jobs"))
+CHIEF = Principal(
+    user="chief",
+    verbs=(
+        "create_queue",
+        "cordon_queue",
+        "delete_queue",
+        "submit_any_jobs",
+        "cancel_any_jobs",
+        "reprioritize_any_jobs",
+        "preempt_any_jobs",
+    ),
+)
 STRANGER = Principal(user="stranger")
 
 
@@ -76,6 +87,7 @@ class Load:
             (2, self._settings),
             (2, self._instance),
             (1, self._create),
+            (5, self._request),
             (1, self._poison),
         ]
         self._weights = [weight for weight, _ in self._kinds]
@@ -265,6 +277,11 @@ class Load:
 
     def _reject(self, part: Part) -> Command:
         return load_gangs.reject(self._random, part, self._some_jobs(part, 4))
+
+    def _request(self, part: Part) -> Command:
+        """Somebody reprioritizes or preempts jobs, or changes queues."""
+        principal = CHIEF if self._random.random() < 0.9 else STRANGER
+        return load_requests.a_request(self._random, part, self._some_jobs(part, 8), principal)
 
     def _epoch(self, part: Part) -> Command:
         epoch = part.epoch + self._random.choice((-1, 1, 2))

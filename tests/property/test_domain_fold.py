@@ -11,13 +11,13 @@ import pytest
 
 from app.domain.apply import apply, head_of
 from app.domain.changes import Change
-from app.domain.commands import Command, LeaseJobs
+from app.domain.commands import Command, LeaseJobs, PreemptJobs
 from app.domain.decide import Decision, decide
 from app.domain.events import Event, EventsRecord, StopReason
-from app.domain.lifecycle import ENDED, STATES, TRANSITIONS, JobState
+from app.domain.lifecycle import ENDED, STATES, TRANSITIONS, EventKind, JobState
 from app.domain.memory import MemoryState
 from app.domain.records import records_of
-from app.domain.rows import POSITION_KEY, JobGang, JobRow
+from app.domain.rows import FLAG_PREEMPTIBLE, POSITION_KEY, JobGang, JobRow
 from app.domain.state import GangKey, Overlay
 from app.log.codec import Undecodable, decode, decode_events, encode, encode_events
 from tests.faults.load import POISON_JOB_SET, Load
@@ -202,6 +202,48 @@ def test_a_stopping_run_holds_its_row_until_its_last_word(seed: int) -> None:
                     assert stop.run_id not in stopping
                     stopping.add(stop.run_id)
         assert {key[1:] for key in result.state.rows if key[:1] == b"r"} == stopping
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_live_job_has_the_priority_that_was_said_of_it_last(seed: int) -> None:
+    changed = 0
+    for result in fold(commands_of(seed), 5).values():
+        said: dict[bytes, int | None] = {}
+        asked: Event | None = None
+        for event in events_of(result.records):
+            if event.kind is EventKind.SUBMITTED:
+                said[event.job_id] = event.priority
+            elif event.kind is EventKind.REPRIORITIZING:
+                asked = event
+            elif event.kind is EventKind.REPRIORITIZED:
+                assert asked is not None
+                assert (event.job_id, event.priority, event.requestor) == (asked.job_id, asked.priority, "chief")
+                said[event.job_id] = event.priority
+                changed += 1
+        rows = {key[1:]: row for key, row in result.state.rows.items() if isinstance(row, JobRow)}
+        assert {job_id: head_of(row).priority for job_id, row in rows.items()} == {job: said[job] for job in rows}
+    assert changed > 10
+
+
+def test_who_preempts_on_request_ends_whole_gangs_that_may_be_preempted() -> None:
+    requested = of_gangs = 0
+    for partition, commands in (each for seed in range(6) for each in by_partition(commands_of(seed)).items()):
+        state = MemoryState()
+        for offset, command in enumerate(commands):
+            before = {job_id: (row.incarnation, gang_of(row)) for job_id, row in member_rows(state)}
+            overlay = Overlay(state)
+            decision = decide(overlay, command, partition, offset, log_time_ms(offset))
+            overlay.keep()
+            state.commit(overlay, offset, log_time_ms(offset))
+            if isinstance(command, PreemptJobs):
+                ended = [event for _, event in decision.events if event.kind is EventKind.PREEMPTED]
+                requested += sum(event.reason_code == "RequestedPreemption" for event in ended)
+                gangs = {before[event.job_id] for event in ended if event.job_id in before}
+                of_gangs += len(gangs)
+                left = [row for _, row in member_rows(state) if (row.incarnation, gang_of(row)) in gangs]
+                assert not any(head_of(row).flags & FLAG_PREEMPTIBLE for row in left)
+    assert requested > 30
+    assert of_gangs > 3
 
 
 @pytest.mark.parametrize("seed", range(6))
