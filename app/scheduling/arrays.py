@@ -64,7 +64,7 @@ RECYCLED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the arrays are made of. `level`: int32 by job. `evicted`: jobs that balancing evicts. `open_nodes`: bool.
+    """What the arrays are made of. `level`: int64 by job. `evicted`: jobs that balancing evicts. `open_nodes`: bool.
 
     `reason`: by job, given before the loop. `evicted_units`, `offered_units`: in order, by one job of each unit.
     `recycled`: arrays of an earlier round that nobody uses any more, by name.
@@ -77,7 +77,7 @@ class Parts:
     levels: Levels
     ways: Ways
     units: Units
-    level: Int32
+    level: Int64
     evictable: Bool
     evicted: Int64
     open_nodes: Bool
@@ -302,7 +302,7 @@ def _pool(parts: Parts) -> Arrays:
     round_, ledger, scaled = parts.round, parts.ledger, parts.scaled
     config, terms = round_.config, ledger.costs.terms
     columns = [column for column, _, _ in terms]
-    left = floating_left(round_, parts.admission)
+    left = floating_left(round_, parts.admission, ledger)
     units = scaled.unit.tolist()
     counters = np.zeros(COUNTERS, np.int64)
     counters[FAIR_LEFT] = (

@@ -11,11 +11,11 @@ from typing import Any
 
 import numba
 
-from app.scheduling.kernels import entry
+from app.scheduling.kernels import entry, survey
 from app.scheduling.kernels.code_cache import is_complete, mark_complete
 from app.scheduling.kernels.jit import uncompiled
 from app.scheduling.kernels.reference import same, table_of
-from app.scheduling.kernels.state import I32, I64, State
+from app.scheduling.kernels.state import I32, I64, U8, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,12 @@ class Kernels:
     """The entry points, in one of their forms. `handle` makes of a state what the others take for it."""
 
     handle: Callable[[State], Handle]
-    fill_rooms: Callable[[I64, I64, I64, I32, I32, I32], None]
+    add_up: Callable[[I32, I32, U8, U8, U8, I64, I64, I64, I64, I64], None]
+    note_held: Callable[[U8, I32, I32, I64, U8], None]
+    may_go: Callable[[U8, I32, I32, I32, U8, U8, U8], None]
+    values_of: Callable[[I32, U8, I32], int]
+    rank_runs: Callable[[U8, I32, I64, I32, U8, I64, I64, I64], int]
+    fill_rooms: Callable[[I64, I64, I64, U8, I32, I32, U8, I64], None]
     balance_and_schedule: Callable[[Any, I64, I64, bool], I64]
     repair: Callable[[Any, I64, bool], int]
     check_alone: Callable[[Any, I64, I64], None]
@@ -48,7 +53,12 @@ def _by_itself(state: State) -> Handle:
 
 COMPILED = Kernels(
     handle=_by_itself if numba.config.DISABLE_JIT else _by_address,
-    fill_rooms=entry.fill_rooms,
+    add_up=survey.add_up,
+    note_held=survey.note_held,
+    may_go=survey.may_go,
+    values_of=survey.values_of,
+    rank_runs=survey.rank_runs,
+    fill_rooms=survey.fill_rooms,
     balance_and_schedule=entry.balance_and_schedule,
     repair=entry.repair,
     check_alone=entry.check_alone,
@@ -60,7 +70,12 @@ def plain_kernels(replaced: Mapping[str, Callable[..., Any]] | None = None) -> K
     others = {"state_at": same, **(replaced or {})}
     return Kernels(
         handle=_by_itself,
-        fill_rooms=uncompiled(entry.fill_rooms, others),
+        add_up=uncompiled(survey.add_up, others),
+        note_held=uncompiled(survey.note_held, others),
+        may_go=uncompiled(survey.may_go, others),
+        values_of=uncompiled(survey.values_of, others),
+        rank_runs=uncompiled(survey.rank_runs, others),
+        fill_rooms=uncompiled(survey.fill_rooms, others),
         balance_and_schedule=uncompiled(entry.balance_and_schedule, others),
         repair=uncompiled(entry.repair, others),
         check_alone=uncompiled(entry.check_alone, others),

@@ -2,7 +2,8 @@
 
 Reading needs the round: a decisions file speaks of jobs, nodes and queues by name. A quarantined node stands in the
 list as {"node": ..., "reason": ...}. Of an unschedulable job, `nodes` and `shortfall` are there when its shape was
-explained.
+explained. `fairness` follows from the shares: the sum of what queues lack of their capped shares, before and after the
+round, and what one more queue of weight 1 with endless demand would get.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,8 +36,10 @@ from app.scheduling.json_object import JsonObject, decode_object
 from app.scheduling.kubernetes_terms import Json
 from app.scheduling.round import Round
 from app.scheduling.round_file import JOBS_MAX, NODES_MAX, QUEUES_MAX
+from app.scheduling.shares import fairness_error, indicative_share
 
 DECISIONS_FORMAT = "argosy-decisions/1"
+NEW_WEIGHT = 1.0
 _INT32_MAX = 2**31 - 1
 Coded = TypeVar("Coded", Method, PreemptionReason, Reason)
 _SHARES = {
@@ -69,6 +72,7 @@ def print_decisions(round_: Round, decisions: Decisions) -> bytes:
             for j, n, r, by in _rows(preempted.job, preempted.node, preempted.reason, preempted.by)
         ],
         "queues": _shares(round_, decisions.shares),
+        "fairness": _fairness(round_, decisions.shares),
         "unschedulable": _unschedulable(round_, decisions),
         "quarantined": [
             {"node": node[q.node], "reason": q.reason} if q.job == NO_JOB else {"job": job(q.job), "reason": q.reason}
@@ -90,6 +94,8 @@ def parse_decisions(round_: Round, document: bytes | str) -> Decisions:
     scheduled = [_read_scheduled(item, names) for item in root.nested_list("scheduled", most=JOBS_MAX)]
     preempted = [_read_preempted(item, names) for item in root.nested_list("preempted", most=JOBS_MAX)]
     shares = _read_shares(root, round_, names)
+    if root.has("fairness"):
+        _check_fairness(root.nested("fairness"))
     unschedulable, explanations = _read_unschedulable(root, names)
     quarantined = tuple(_read_quarantined(item, names) for item in root.nested_list("quarantined", most=JOBS_MAX))
     tokens = None
@@ -171,6 +177,13 @@ def _read_shares(root: JsonObject, round_: Round, names: _Names) -> QueueShares:
     return QueueShares(**columns, tokens=np.array(tokens, np.float64))
 
 
+def _check_fairness(item: JsonObject) -> None:
+    """These follow from the shares and weights, so they are not kept."""
+    for field in ("errorBefore", "errorAfter", "newQueueShare"):
+        item.number(field, 0.0, least=0.0, most=1e300)
+    item.end()
+
+
 def _read_unschedulable(root: JsonObject, names: _Names) -> tuple[Unschedulable, tuple[Explanation, ...]]:
     rows: list[tuple[int, int, int]] = []
     explanations: list[Explanation] = []
@@ -213,6 +226,17 @@ def _shares(round_: Round, shares: QueueShares) -> list[Json]:
         {"name": queue.name, **{field: column[index] for field, column in columns.items()}}
         for index, queue in enumerate(round_.queues)
     ]
+
+
+def _fairness(round_: Round, shares: QueueShares) -> Json:
+    """How far queues are from what is due to them, and what one more queue of weight NEW_WEIGHT would get."""
+    active = sorted(np.flatnonzero(shares.fair > 0).tolist(), key=lambda queue: round_.queues[queue].name)
+    weights = [round_.queues[queue].weight for queue in active]
+    return {
+        "errorBefore": fairness_error(shares.capped[active].tolist(), shares.before[active].tolist()),
+        "errorAfter": fairness_error(shares.capped[active].tolist(), shares.after[active].tolist()),
+        "newQueueShare": indicative_share(weights, shares.demand[active].tolist(), NEW_WEIGHT),
+    }
 
 
 def _unschedulable(round_: Round, decisions: Decisions) -> list[Json]:

@@ -10,14 +10,14 @@ from functools import lru_cache
 
 import numpy as np
 
+from app.scheduling.compiler import Kernels
+from app.scheduling.kernels.survey import LOW_BITS
 from app.scheduling.nodes import HOME_POOL
 from app.scheduling.quarantine import Admission, floating_columns
-from app.scheduling.resources import Bool, Int64, exact_sums, exact_total
+from app.scheduling.resources import Bool, Int64, as_bytes, exact_total
 from app.scheduling.round import Round
 from app.scheduling.shares import CostModel, Shares, fair_shares
 
-TABLE_MAX = 4_000_000
-"""Jobs are counted by queue and shape first, where that many pairs are enough."""
 Caps = tuple[tuple[int, int], ...]
 """(column, largest amount) of every resource that is limited."""
 
@@ -27,7 +27,7 @@ class Ledger:
     """`totals`: the pool. `held`: by queue. `held_in_class`: by queue x class (row queue * classes + class).
 
     `demand_cost`: by queue. `active`: queues that take part in shares, in name order. `caps`: by queue x class, what
-    the queue may hold in the class. `costs`: how amounts become cost.
+    the queue may hold in the class. `costs`: how amounts become cost. `holders`: by shape, how many jobs hold room.
     """
 
     totals: list[int]
@@ -37,6 +37,7 @@ class Ledger:
     active: list[int]
     caps: list[Caps]
     costs: CostModel
+    holders: Int64
 
     def shares(self, round_: Round) -> Shares:
         """Shares of the active queues, in their order."""
@@ -44,14 +45,15 @@ class Ledger:
         return fair_shares(weights, [self.demand_cost[queue] for queue in self.active])
 
 
-def floating_left(round_: Round, admission: Admission) -> list[int]:
+def floating_left(round_: Round, admission: Admission, ledger: "Ledger") -> list[int]:
     """By column: what is left of floating resources (negative when too much is in use), 0 for resources of nodes."""
-    if not floating_columns(round_).any():
-        return [0] * len(round_.resources.names)
-    counts = np.bincount(round_.jobs.shape[admission.holding], minlength=len(round_.shapes))
-    rows = np.flatnonzero(counts)
-    used = exact_sums(np.zeros(len(rows), np.int64), rows, admission.requests, 1, counts[rows])[0]
     floating = floating_columns(round_)
+    if not floating.any():
+        return [0] * len(round_.resources.names)
+    used = [0] * len(floating)
+    for shape in np.flatnonzero(ledger.holders).tolist():
+        count = int(ledger.holders[shape])
+        used = [held + count * amount for held, amount in zip(used, admission.requests[shape].tolist(), strict=True)]
     return [round_.floating[c] - used[c] if floating[c] else 0 for c in range(len(used))]
 
 
@@ -77,32 +79,13 @@ def _whole_part(fraction: float, total: int) -> int:
     return int(Fraction(repr(fraction)) * total)
 
 
-def open_ledger(round_: Round, admission: Admission) -> Ledger:
+def open_ledger(round_: Round, admission: Admission, kernels: Kernels) -> Ledger:
     """Adds up the round."""
-    totals = _pool_totals(round_, admission)
+    holders, has_runs = _holders(round_, admission, kernels)
+    totals = _pool_totals(round_, admission, has_runs)
     costs = CostModel.of(round_.resources, totals, round_.config.fair_share_resources)
     queues, classes = len(round_.queues), len(round_.classes)
-    jobs = round_.jobs
-    cordoned = np.array([queue.cordoned for queue in round_.queues], np.bool_)
-    listed = jobs.queue >= 0
-    running = np.flatnonzero(admission.running & listed)
-    wanting = admission.waiting & listed
-    wanting[wanting] &= ~cordoned[jobs.queue[wanting]]
-    waiting = np.flatnonzero(wanting)
-
-    def by_class(rows: Int64) -> list[list[int]]:
-        shapes = len(round_.shapes)
-        if queues * shapes > TABLE_MAX:
-            groups = jobs.queue[rows].astype(np.int64) * classes + round_.shapes.priority_class[jobs.shape[rows]]
-            return exact_sums(groups, jobs.shape[rows], admission.requests, queues * classes)
-        pairs = jobs.queue[rows].astype(np.int64) * shapes + jobs.shape[rows]
-        counts = np.bincount(pairs, minlength=queues * shapes)
-        used = np.flatnonzero(counts)
-        queue, shape = used // max(shapes, 1), used % max(shapes, 1)
-        groups = queue * classes + np.maximum(round_.shapes.priority_class[shape], 0)
-        return exact_sums(groups, shape, admission.requests, queues * classes, counts[used])
-
-    held_in_class, waiting_in_class = by_class(running), by_class(waiting)
+    held_in_class, waiting_in_class, counts = _by_class(round_, admission, kernels)
     held = [_sum_rows(held_in_class, queue * classes, classes, len(totals)) for queue in range(queues)]
     caps = [
         fraction_of(queue.max_fraction_per_queue.get(of_class.name, of_class.max_fraction_per_queue), totals, round_)
@@ -110,7 +93,6 @@ def open_ledger(round_: Round, admission: Admission) -> Ledger:
         for of_class in round_.classes
     ]
     demand_cost, active = [], []
-    counts = np.bincount(jobs.queue[np.concatenate((running, waiting))], minlength=queues).tolist()
     for index, queue in enumerate(round_.queues):
         if queue.demand is not None:
             demand = round_.resources.row(queue.demand)
@@ -133,14 +115,41 @@ def open_ledger(round_: Round, admission: Admission) -> Ledger:
         active=active,
         caps=caps,
         costs=costs,
+        holders=holders,
     )
 
 
-def _pool_totals(round_: Round, admission: Admission) -> list[int]:
+def _holders(round_: Round, admission: Admission, kernels: Kernels) -> tuple[Int64, Bool]:
+    """By shape: how many jobs of it hold room. By node: whether jobs do."""
+    jobs = round_.jobs
+    by_shape, by_node = np.zeros(len(round_.shapes), np.int64), np.zeros(len(round_.nodes), np.bool_)
+    kernels.note_held(as_bytes(admission.holding), jobs.shape, jobs.run_node, by_shape, as_bytes(by_node))
+    return by_shape, by_node
+
+
+def _by_class(
+    round_: Round, admission: Admission, kernels: Kernels
+) -> tuple[list[list[int]], list[list[int]], list[int]]:
+    """What runs hold and what waiting jobs want, by queue x class; and the jobs of each queue."""
+    jobs, queues, classes = round_.jobs, len(round_.queues), len(round_.classes)
+    # What waits in a cordoned queue is no demand.
+    cordoned = np.array([queue.cordoned for queue in round_.queues], np.bool_)
+    low, high = np.zeros((2, 2 * queues * classes, len(round_.resources.names)), np.int64)
+    counts = np.zeros(queues, np.int64)
+    kernels.add_up(
+        *(jobs.queue, jobs.shape, as_bytes(admission.running), as_bytes(admission.waiting), as_bytes(cordoned)),
+        *(round_.shapes.priority_class.astype(np.int64), admission.requests, low, high, counts),
+    )
+    sums = [
+        [(upper << LOW_BITS) + lower for upper, lower in zip(*rows, strict=True)]
+        for rows in zip(high.tolist(), low.tolist(), strict=True)
+    ]
+    return sums[: queues * classes], sums[queues * classes :], counts.tolist()
+
+
+def _pool_totals(round_: Round, admission: Admission, has_runs: Bool) -> list[int]:
     """Capacity of the nodes that take new jobs or run some, and the floating resources of the pool."""
-    counted = placeable_nodes(round_, admission)
-    runs = round_.jobs.run_node[np.flatnonzero(admission.holding)]
-    counted[runs] = True
+    counted = placeable_nodes(round_, admission) | has_runs
     counted &= admission.node_valid & (round_.nodes.pool == HOME_POOL)
     totals = exact_total(round_.nodes.capacity[counted])
     floating = floating_columns(round_)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.scheduling.nodes import HOME_POOL
-from app.scheduling.resources import Bool, Int32, Int64
+from app.scheduling.resources import Int32, Int64
 from app.scheduling.round import Round
 
 EVICTED_PRIORITY = -2
@@ -39,11 +39,10 @@ class Levels:
         return levels
 
 
-def levels_of(round_: Round, evictable: Bool) -> Levels:
-    """The levels of a round: of classes, away placements, and of the runs that may be evicted."""
+def levels_of(round_: Round, priorities: Int32) -> Levels:
+    """The levels of a round: of classes, away placements, and of the runs that may be evicted (their priorities)."""
     known = {each.priority for each in round_.classes}
     known.update(away.priority for each in round_.classes for away in each.away)
     if bool((round_.nodes.pool != HOME_POOL).any()):
         known.add(CROSS_POOL_PRIORITY)
-    runs = np.unique(round_.jobs.run_priority[evictable]).tolist()
-    return Levels(priorities=np.array(sorted(known.union(runs)), np.int64))
+    return Levels(priorities=np.array(sorted(known.union(priorities.tolist())), np.int64))

@@ -20,11 +20,14 @@ from app.scheduling.round import Round
 from app.scheduling.round_state import Earlier, Figures, Prepared, prepare
 from app.scheduling.sameness import has_same_labels, is_same_round
 
+COPIED_MAX = 1 << 22
+"""Bytes that deciding a round changes. More are copied only when a round comes a second time."""
 
-def figures_of(round_: Round, earlier: Earlier | None = None) -> Figures:
+
+def figures_of(round_: Round, kernels: Kernels, earlier: Earlier | None = None) -> Figures:
     """Who takes part in a round, and what the pool and its queues have."""
     admission = admit(round_)
-    ledger = open_ledger(round_, admission)
+    ledger = open_ledger(round_, admission, kernels)
     keeps = earlier is not None and has_same_labels(earlier.round, round_)
     return Figures(
         round=round_,
@@ -41,27 +44,29 @@ class Memory:
 
     def __init__(self) -> None:
         self._last: tuple[Figures, Prepared] | None = None
-        self._untouched: Bytes = np.zeros(0, np.uint8)
+        self._untouched: Bytes | None = None
         self._kernels: Kernels | None = None
         self._details: weakref.ref[LateDetails] | None = None
 
     def prepare(self, round_: Round, kernels: Kernels) -> tuple[Figures, Prepared]:
         """The round ready for the kernels."""
-        if self._last is not None and self._kernels is kernels and is_same_round(self._last[0].round, round_):
-            return self._again(*self._last)
+        is_same = self._last is not None and self._kernels is kernels and is_same_round(self._last[0].round, round_)
+        if is_same and self._last is not None and self._untouched is not None:
+            return self._again(*self._last, self._untouched)
         earlier = None if self._last is None else Earlier.of(*self._last)
-        self._last, self._untouched = None, np.zeros(0, np.uint8)
-        figures = figures_of(round_, earlier)
+        self._last, self._untouched = None, None
+        figures = figures_of(round_, kernels, earlier)
         prepared = prepare(figures, kernels, earlier)
         self._last, self._kernels = (figures, prepared), kernels
-        self._untouched = prepared.arena.copy()
+        if is_same or prepared.arena.nbytes <= COPIED_MAX:
+            self._untouched = prepared.arena.copy()
         return self._last
 
-    def _again(self, figures: Figures, prepared: Prepared) -> tuple[Figures, Prepared]:
+    def _again(self, figures: Figures, prepared: Prepared, untouched: Bytes) -> tuple[Figures, Prepared]:
         details = None if self._details is None else self._details()
         if details is not None:
             details.settle()
-        np.copyto(prepared.arena, self._untouched)
+        np.copyto(prepared.arena, untouched)
         return figures, prepared
 
     def note(self, decisions: Decisions) -> None:

@@ -38,21 +38,24 @@ def admit(round_: Round) -> Admission:
     shape_faults = _faulty_amounts(shapes.requests)
     node_faults: Bool = _faulty_amounts(nodes.capacity) | _faulty_amounts(nodes.held)
     node_faulty: Bool = np.any(node_faults, axis=1)
-    requests_bad = np.any(shape_faults, axis=1)[jobs.shape]
-    class_unknown = (shapes.priority_class < 0)[jobs.shape]
+    requests_bad: Bool = np.any(shape_faults, axis=1)
+    class_unknown: Bool = shapes.priority_class < 0
+    shape_bad = requests_bad | class_unknown
     waiting = ~jobs.running
     queue_unknown = waiting & (jobs.queue < 0)
     node_unknown = jobs.running & (jobs.run_node < 0)
-    bad = requests_bad | class_unknown | queue_unknown | node_unknown
+    bad = queue_unknown | node_unknown
+    if shape_bad.any():
+        bad |= shape_bad[jobs.shape]
     gangs, refused = gangs_of(round_, waiting & ~bad)
     gang_reason = dict(refused)
     bad[list(gang_reason)] = True
     quarantined = [_node_entry(round_, node, node_faults[node]) for node in np.flatnonzero(node_faulty).tolist()]
     for job in np.flatnonzero(bad).tolist():
         shape = int(jobs.shape[job])
-        if requests_bad[job]:
+        if requests_bad[shape]:
             reason = _amount_reason(round_, shapes.requests[shape], shape_faults[shape], "requests")
-        elif class_unknown[job]:
+        elif class_unknown[shape]:
             reason = f"unknown priority class {shapes.specs[shape].priority_class!r}"
         elif queue_unknown[job]:
             reason = f"unknown queue {round_.unknown_name(int(jobs.queue[job]))!r}"

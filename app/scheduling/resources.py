@@ -20,6 +20,7 @@ Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
 Bool = npt.NDArray[np.bool_]
 Float64 = npt.NDArray[np.float64]
+UInt8 = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,27 +59,6 @@ def exact_total(amounts: Int64) -> list[int]:
     return [(int(upper) << _LOW_BITS) + int(lower) for upper, lower in zip(high, low, strict=True)]
 
 
-def exact_sums(
-    groups: Int64 | Int32, rows: Int64 | Int32, table: Int64, count: int, times: Int64 | None = None
-) -> list[list[int]]:
-    """Sums of `table[rows]` (table (m, R), not negative; rows (n,)) by group (n,), as Python integers (count, R).
-
-    `times`: (n,), how often each row counts; once by default. They sum to no more than 2^26.
-
-    The two halves of an amount are summed apart as float64, which is exact for up to 2^26 rows.
-    """
-    sums: list[list[int]] = [[0] * table.shape[1] for _ in range(count)]
-    if not len(groups) or not count:
-        return sums
-    for column in range(table.shape[1]):
-        amounts = table[:, column]
-        if not amounts.any():
-            continue
-        lows, highs = (amounts & ((1 << _LOW_BITS) - 1))[rows], (amounts >> _LOW_BITS)[rows]
-        if times is not None:
-            lows, highs = lows * times, highs * times
-        low = np.bincount(groups, weights=lows, minlength=count)
-        high = np.bincount(groups, weights=highs, minlength=count)
-        for group in range(count):
-            sums[group][column] = (int(high[group]) << _LOW_BITS) + int(low[group])
-    return sums
+def as_bytes(mask: Bool) -> UInt8:
+    """The same memory as kernels take it."""
+    return mask.view(np.uint8)

@@ -16,7 +16,7 @@ from app.scheduling.levels import Levels, levels_of
 from app.scheduling.node_matches import NodeMatcher
 from app.scheduling.ordering import queue_starts, running_order, waiting_order
 from app.scheduling.quarantine import Admission
-from app.scheduling.resources import Bool, Int32, Int64
+from app.scheduling.resources import Bool, Int32, Int64, as_bytes
 from app.scheduling.round import Round
 from app.scheduling.sameness import has_same_amounts, has_same_matches, is_same
 from app.scheduling.scaled import Scaled
@@ -24,7 +24,6 @@ from app.scheduling.shares import Shares
 from app.scheduling.units import Units, units_of
 from app.scheduling.ways import Ways, ways_of
 
-ALL = -1
 SUM_MAX = 2**58
 EXACT_MAX = 2**32
 
@@ -88,23 +87,22 @@ class Earlier:
 def prepare(figures: Figures, kernels: Kernels, earlier: Earlier | None = None) -> Prepared:
     """Lays a round out, with what it has in common with an earlier one."""
     round_, admission = figures.round, figures.admission
-    evictable = evictable_jobs(round_, admission)
-    levels = levels_of(round_, evictable)
+    evictable = evictable_jobs(round_, admission, kernels)
     scaled = _scaled(figures, earlier)
     if int(scaled.need.max(initial=0)) * len(round_.jobs) > SUM_MAX:
         # Room that such jobs hold is not added up exactly, so it is never given back in the round.
         evictable &= (scaled.need.max(axis=1, initial=0) <= EXACT_MAX)[round_.jobs.shape]
-    level = _level_by_job(round_, admission, levels, evictable)
-    free = np.repeat(scaled.capacity[np.newaxis], len(levels), axis=0)
-    top = np.where(evictable, level, len(levels) - 1).astype(np.int32)
-    holding = np.flatnonzero(admission.holding)
-    kernels.fill_rooms(free, scaled.need, holding, round_.jobs.shape, round_.jobs.run_node, top)
-    evicted = running_order(round_, np.flatnonzero(_balanced(figures, evictable)))
+    levels = levels_of(round_, _priorities(round_, evictable, kernels))
+    level, runs, balanced = _ranked(figures, evictable, levels, kernels)
+    free = np.zeros((len(levels), *scaled.capacity.shape), np.int64)
+    kernels.fill_rooms(
+        *(free, scaled.capacity, scaled.need, as_bytes(admission.holding), round_.jobs.shape, round_.jobs.run_node),
+        *(as_bytes(evictable), level),
+    )
+    evicted = running_order(round_, balanced)
     waiting = waiting_order(round_, admission.waiting)
     reason, offered = _offered(round_, admission, waiting)
-    units = units_of(
-        admission.gangs.key, (offered, _all_evictable(round_, admission, evictable, evicted)), len(round_.jobs)
-    )
+    units = units_of(admission.gangs.key, (offered, _in_gangs(round_, admission, evictable)), len(round_.jobs))
     used = _used_shapes(round_, admission)
     ways = _ways(figures, levels, used, earlier)
     state, arena = state_of(
@@ -138,7 +136,7 @@ def prepare(figures: Figures, kernels: Kernels, earlier: Earlier | None = None) 
         scaled=scaled,
         ways=ways,
         evicted=evicted,
-        runs=np.flatnonzero(evictable),
+        runs=runs,
         used=used,
     )
 
@@ -157,56 +155,66 @@ def _ways(figures: Figures, levels: Levels, used: Bool, earlier: Earlier | None)
     return ways_of(figures.round, figures.matcher, levels, used)
 
 
-def evictable_jobs(round_: Round, admission: Admission) -> Bool:
+def evictable_jobs(round_: Round, admission: Admission, kernels: Kernels) -> Bool:
     """bool by job: runs that may be preempted. A gang with a member that may not be is left alone."""
     jobs = round_.jobs
     preemptible = np.array([each.preemptible for each in round_.classes] or [False], np.bool_)
     of_class = round_.shapes.priority_class
     of_shape = (of_class >= 0) & preemptible[np.maximum(of_class, 0)]
-    mask = admission.running & (jobs.queue >= 0)
-    if len(jobs):
-        mask &= of_shape[jobs.shape]
-    if not admission.node_valid.all():
-        rows = np.flatnonzero(mask)
-        mask[rows] = admission.node_valid[jobs.run_node[rows]]
-    key = admission.gangs.key
-    stays = key[admission.running & ~mask & (key >= 0)]
-    if len(stays):
-        mask &= ~np.isin(key, stays)
+    mask = np.empty(len(jobs), np.bool_)
+    kernels.may_go(
+        *(as_bytes(admission.running), jobs.queue, jobs.shape, jobs.run_node),
+        *(as_bytes(of_shape), as_bytes(admission.node_valid), as_bytes(mask)),
+    )
+    members = admission.gangs.members[admission.running[admission.gangs.members]]
+    key = admission.gangs.key[members]
+    mask[members] &= ~np.isin(key, key[~mask[members]])
     return mask
 
 
-def _level_by_job(round_: Round, admission: Admission, levels: Levels, evictable: Bool) -> Int32:
-    """The level of each running job that may be evicted; a gang has the highest of its members."""
-    level = np.zeros(len(round_.jobs), np.int32)
-    rows = np.flatnonzero(evictable)
-    level[rows] = levels.of(round_.jobs.run_priority[rows])
-    key = admission.gangs.key
-    members = rows[key[rows] >= 0]
+def _priorities(round_: Round, evictable: Bool, kernels: Kernels) -> Int32:
+    """The priorities that these runs were scheduled at."""
+    found = np.empty(len(evictable), np.int32)
+    return found[: kernels.values_of(round_.jobs.run_priority, as_bytes(evictable), found)]
+
+
+def _ranked(figures: Figures, evictable: Bool, levels: Levels, kernels: Kernels) -> tuple[Int64, Int64, Int64]:
+    """The level of each run that may be evicted (a gang has the highest of its members), those runs, and those of them
+    that balancing evicts."""
+    round_, gangs = figures.round, figures.admission.gangs
+    level = np.zeros(len(evictable), np.int64)
+    runs = np.empty(np.count_nonzero(evictable), np.int64)
+    balanced = np.empty(len(runs), np.int64)
+    count = kernels.rank_runs(
+        *(as_bytes(evictable), round_.jobs.run_priority, levels.priorities, round_.jobs.queue),
+        *(as_bytes(_overfull(figures)), level, runs, balanced),
+    )
+    members = gangs.members[evictable[gangs.members]]
     if len(members):
-        highest = np.zeros(int(key.max()) + 1, np.int32)
-        np.maximum.at(highest, key[members], level[members])
-        level[members] = highest[key[members]]
-    return level
+        key = gangs.key[members]
+        highest = np.zeros(int(key.max()) + 1, np.int64)
+        np.maximum.at(highest, key, level[members])
+        level[members] = highest[key]
+    return level, runs, balanced[:count]
 
 
-def _balanced(figures: Figures, evictable: Bool) -> Bool:
-    """bool by job: what balancing evicts, all of queues above the protected fraction of their share."""
+def _overfull(figures: Figures) -> Bool:
+    """bool by queue: those above the protected fraction of their share. Balancing evicts what runs there."""
     round_, ledger, shares = figures.round, figures.ledger, figures.shares
-    over = np.zeros(len(round_.queues) + 1, np.bool_)
+    over = np.zeros(len(round_.queues), np.bool_)
     if round_.config.fair_share_preemption:
         for at, queue in enumerate(ledger.active):
             penalty = round_.resources.row(round_.queues[queue].penalty)
             actual = ledger.costs.cost_with(ledger.held[queue], penalty)
             due = max(shares.capped[at], shares.fair[at])
             over[queue] = actual / due > round_.config.protected_fraction_of_fair_share
-    result: Bool = evictable & over[np.maximum(round_.jobs.queue, ALL)]
-    return result
+    return over
 
 
-def _all_evictable(round_: Round, admission: Admission, evictable: Bool, evicted: Int64) -> Int64:
+def _in_gangs(round_: Round, admission: Admission, evictable: Bool) -> Int64:
     """Runs that may be evicted and are in gangs, in order; if balancing evicts none of them, the repair still may."""
-    rows = np.flatnonzero(evictable & (admission.gangs.key >= 0))
+    members = admission.gangs.members
+    rows = members[evictable[members]]
     return running_order(round_, rows) if len(rows) else rows
 
 
@@ -230,7 +238,7 @@ def _offered(round_: Round, admission: Admission, waiting: Int64) -> tuple[np.ty
     late = np.unique(keys[behind & (keys >= 0)])
     if len(late):
         reason[waiting[np.isin(keys, late)]] = Reason.LOOKBACK
-    reason[waiting[gangs.incomplete[waiting]]] = Reason.GANG_INCOMPLETE
+    reason[gangs.incomplete[admission.waiting[gangs.incomplete]]] = Reason.GANG_INCOMPLETE
     cordoned = np.array([each.cordoned for each in round_.queues], np.bool_)
     if cordoned.any():
         reason[waiting[cordoned[queue]]] = Reason.QUEUE_CORDONED

@@ -33,9 +33,9 @@ def schedule(round_: Round, kernels: Kernels | None = None, memory: Memory | Non
     """
     chosen = current_kernels() if kernels is None else kernels
     if round_.config.submit_check:
-        return check_submissions(figures_of(round_), chosen)
+        return check_submissions(figures_of(round_, chosen), chosen)
     if memory is None:
-        figures = figures_of(round_)
+        figures = figures_of(round_, chosen)
         prepared = prepare(figures, chosen)
     else:
         figures, prepared = memory.prepare(round_, chosen)

@@ -132,6 +132,7 @@ def emptied(figures: Figures) -> Figures:
             figures.ledger,
             totals=totals,
             caps=caps,
+            holders=np.zeros_like(figures.ledger.holders),
             held=nothing * len(queues),
             held_in_class=nothing * len(caps),
         ),

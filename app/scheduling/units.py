@@ -20,14 +20,14 @@ TOO_MANY = "gang {!r} has {} waiting members, more than its cardinality of {}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gangs:
-    """`key`: int64 by job, equal for members of one gang (waiting or running), -1 for jobs alone.
+    """`key`: int32 by job, equal for members of one gang (waiting or running), -1 for jobs alone.
 
-    `cardinality`: int64 by job, of its gang, 1 for jobs alone. `incomplete`: bool by job, waits for other members.
+    `members`: the jobs that are none alone. `incomplete`: those of them that wait for others. Both ascending.
     """
 
-    key: Int64
-    cardinality: Int64
-    incomplete: Bool
+    key: Int32
+    members: Int64
+    incomplete: Int64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +49,10 @@ class Units:
 def gangs_of(round_: Round, waiting: Bool) -> tuple[Gangs, list[tuple[int, str]]]:
     """The gangs of a round, and waiting jobs to refuse with the reason, in job order."""
     jobs, table = round_.jobs, round_.gangs
-    count = len(jobs)
-    key, cardinality = np.full(count, -1, np.int64), np.ones(count, np.int64)
-    incomplete = np.zeros(count, np.bool_)
+    key = np.full(len(jobs), -1, np.int32)
     members = np.flatnonzero(jobs.gang != NO_GANG)
     if not len(members):
-        return Gangs(key=key, cardinality=cardinality, incomplete=incomplete), []
+        return Gangs(key=key, members=members, incomplete=members), []
     names: dict[tuple[str, int], int] = {}
     name_of = np.array([names.setdefault((gang.id, gang.generation), len(names)) for gang in table], np.int64)
     of_entry = np.array([max(gang.cardinality, 1) for gang in table], np.int64)
@@ -63,18 +61,19 @@ def gangs_of(round_: Round, waiting: Bool) -> tuple[Gangs, list[tuple[int, str]]
     members, entry = members[real], entry[real]
     pairs = (jobs.queue[members].astype(np.int64) + len(round_.unknown) + 1) * len(names) + name_of[entry]
     _, key[members] = np.unique(pairs, return_inverse=True)
-    cardinality[members] = of_entry[entry]
-    rows = members[waiting[members]]
+    wait = waiting[members]
+    rows = members[wait]
     refused: list[tuple[int, str]] = []
+    incomplete = rows
     if len(rows):
-        bad, short = _judge(round_, rows, key, cardinality)
-        incomplete[rows[short]] = True
-        refused = [(int(job), text) for job, text in bad]
-    return Gangs(key=key, cardinality=cardinality, incomplete=incomplete), refused
+        refused, short = _judge(round_, rows, key, of_entry[entry[wait]])
+        incomplete = rows[short]
+    return Gangs(key=key, members=members, incomplete=incomplete), refused
 
 
-def _judge(round_: Round, rows: Int64, key: Int64, cardinality: Int64) -> tuple[list[tuple[int, str]], Bool]:
-    """Of waiting members: those to refuse with the reason, and a mask of those whose gang is not complete."""
+def _judge(round_: Round, rows: Int64, key: Int32, cardinality: Int64) -> tuple[list[tuple[int, str]], Bool]:
+    """Of waiting members (with the cardinality that each names): those to refuse with the reason, and a mask of those
+    whose gang is not complete."""
     jobs = round_.jobs
     gang, position = np.unique(key[rows], return_inverse=True)
     size = np.bincount(position, minlength=len(gang))
@@ -90,7 +89,7 @@ def _judge(round_: Round, rows: Int64, key: Int64, cardinality: Int64) -> tuple[
     disagree = differs(jobs.gang[rows])
     classes = differs(round_.shapes.priority_class[jobs.shape[rows]])
     wanted = np.zeros(len(gang), np.int64)
-    wanted[position] = cardinality[rows]
+    wanted[position] = cardinality
     too_many = size > wanted
     refused: list[tuple[int, str]] = []
     for at in np.flatnonzero((disagree | classes | too_many)[position]).tolist():
@@ -105,7 +104,7 @@ def _judge(round_: Round, rows: Int64, key: Int64, cardinality: Int64) -> tuple[
     return refused, (size < wanted)[position]
 
 
-def units_of(key: Int64, parts: tuple[Int64, ...], count: int) -> Units:
+def units_of(key: Int32, parts: tuple[Int64, ...], count: int) -> Units:
     """Units of jobs in order. `parts`: lists of jobs; members of one gang in the same list are a unit.
 
     Gang members that are alone in their list are no unit, but jobs alone.

@@ -165,3 +165,36 @@ def everything_evicted_of_a_gang_counts_for_its_turn() -> Json:
     gang = {"id": "g", "cardinality": 2}
     runs = [evicted(n, 2, "n", gang=gang) for n in (1, 2)] + [evicted(1, 3, "m", queue="b")]
     return balanced([host("n", 4), host("m", 3)], [*runs, wants("x", "c", 2)], {"a": 0.6})
+
+
+def a_gang_that_failed_closes_no_way() -> Json:
+    """The second member finds no room beside the first; once the first is taken back, x of their shape has room."""
+    members = [wants(f"g{n}", "b", 2, gang={"id": "g", "cardinality": 2}) for n in range(2)]
+    queues = [{"name": "b", "weight": 100}, {"name": "c", "weight": 1}]
+    return unbalanced([host("n", 3)], [*members, wants("x", "c", 2)], queues)
+
+
+def large_amounts_decide_between_kinds_of_nodes() -> Json:
+    """n0 and n1 are of two kinds, since s asks for one of them; the last of three words says that n1 is the tighter."""
+    big = 2**41
+    nodes = [
+        node(
+            f"n{n}", cpu=2**20, memory=str(big + 1), more={"ephemeral-storage": str(big + 9 - n)}, labels={"z": str(n)}
+        )
+        for n in range(2)
+    ]
+    config = {"indexedResources": ["cpu", "memory", "ephemeral-storage"]}
+    waiting = [job("j", more={"ephemeral-storage": "1"}), job("s", cpu=2**21, nodeSelector={"z": "1"})]
+    return document(nodes, waiting, config=config)
+
+
+def who_is_of_no_listed_queue_is_not_preempted() -> Json:
+    run = job("r", "gone", cpu=2, run={"node": "n", "scheduledAtPriority": 0})
+    return unbalanced([host("n", 2)], [run, wants("u", "a", 2, priorityClass="urgent")], [{"name": "a"}])
+
+
+def a_gang_counts_for_the_limit_of_its_queue() -> Json:
+    """Three cpu are the limit: the gang of two takes two of them, and z of two is one too many."""
+    members = [job(f"g{n}", cpu=1, gang={"id": "g", "cardinality": 2}) for n in range(2)]
+    queues = [{"name": "a", "maxFractionPerQueue": {"default": {"cpu": 0.4}}}]
+    return document([node("n", cpu=8)], [*members, job("z", cpu=2, submitted=9)], queues)

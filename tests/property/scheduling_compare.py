@@ -68,6 +68,7 @@ def in_terms_of_brute_force(decided: Json) -> Json:
         "unschedulable": {each["job"]: each["reason"] for each in waits},
         "quarantined": {each.get("job", each.get("node")) for each in decided["quarantined"]},
         "shares": {each["name"]: tuple(each[name] for name in SHARES) for each in decided["queues"]},
+        "fairness": decided["fairness"],
         "tokens": (decided["limiter"] or {"tokens": None})["tokens"],
         "why": {each["job"]: (each["nodes"], amounts(each["shortfall"])) for each in waits if "nodes" in each},
         "considered": decided["considered"],

@@ -16,6 +16,7 @@ from app.scheduling import (
     units,
     ways,
 )
+from app.scheduling.kernels import survey
 from tests.property.scheduling_mutants import Row, mutations
 
 ROWS: list[Row] = [
@@ -34,7 +35,7 @@ ROWS: list[Row] = [
         "a_penalty_counts_for_the_protected_fraction",
     ),
     # what the pool has, what queues hold and want
-    (ledger._pool_totals, "counted[runs] = True", "pass", ("pressed", 13)),
+    (ledger._pool_totals, " | has_runs", "", ("pressed", 13)),
     (
         ledger._pool_totals,
         "admission.node_valid & (round_.nodes.pool == HOME_POOL)",
@@ -55,7 +56,8 @@ ROWS: list[Row] = [
         "wanted[column]",
         "a_gang_above_the_limit_does_not_block_its_shape",
     ),
-    (ledger.open_ledger, "wanting[wanting] &= ~cordoned[jobs.queue[wanting]]", "pass", ("pressed", 21)),
+    (survey.add_up, " or closed[q]", "", ("pressed", 21)),
+    (survey.add_up, "row = half", "row = 0", "a_gang_above_the_limit_does_not_block_its_shape"),
     (
         ledger.open_ledger,
         "queue.max_fraction_per_queue.get(of_class.name, of_class.max_fraction_per_queue)",
@@ -64,9 +66,10 @@ ROWS: list[Row] = [
     ),
     (ledger.open_ledger, "active.sort(key=lambda queue: round_.queues[queue].name)", "pass", ("mixed", 54)),
     (ledger.floating_left, "- used[c]", "", ("pressed", 38)),
+    (ledger._by_class, "(upper << LOW_BITS) + lower", "lower", "large_amounts_need_several_words_to_sort_by"),
     (ledger.open_ledger, "if queue.demand is not None:", "if queue.demand:", ("pressed", 8)),
     # who takes part
-    (quarantine.admit, "| class_unknown |", "|", ("mixed", 6)),
+    (quarantine.admit, "requests_bad | class_unknown", "requests_bad", ("mixed", 6)),
     (quarantine.admit, "np.clip(shapes.requests, 0, AMOUNT_MAX)", "shapes.requests", ("mixed", 149)),
     (quarantine.admit, "holding=jobs.running & (jobs.run_node >= 0)", "holding=jobs.running & ~bad", ("mixed", 74)),
     (units.gangs_of, "(gang.id, gang.generation)", "(gang.id, 0)", ("mixed+check", 24)),
@@ -83,14 +86,19 @@ ROWS: list[Row] = [
     (units._judge, "size < wanted", "size < 0", ("mixed", 12)),
     (units.units_of, "size > 1", "size > 2", "a_cordoned_node_stays_closed_when_its_cluster_opens"),
     # who may go, and at which level
-    (round_state.evictable_jobs, "mask &= ~np.isin(key, stays)", "pass", ("pressed", 14)),
-    (round_state.evictable_jobs, "mask[rows] = admission.node_valid[jobs.run_node[rows]]", "pass", ("mixed", 84)),
-    (round_state._level_by_job, "level[members] = highest[key[members]]", "pass", ("pressed", 1)),
-    (round_state._balanced, "max(shares.capped[at], shares.fair[at])", "shares.capped[at]", ("pressed", 8)),
-    (round_state._balanced, "max(shares.capped[at], shares.fair[at])", "shares.fair[at]", ("pressed", 0)),
-    (round_state._balanced, "actual / due > ", "actual / due >= ", "a_queue_at_the_protected_fraction_is_not_balanced"),
+    (round_state.evictable_jobs, "mask[members] &= ~np.isin(key, key[~mask[members]])", "pass", ("pressed", 14)),
+    (survey.may_go, " and of_node[node[job]]", "", ("mixed", 84)),
+    (survey.may_go, "and queue[job] >= 0 ", "", "who_is_of_no_listed_queue_is_not_preempted"),
+    (survey.rank_runs, "if priority[job] != known:", "if known == FOREIGN:", ("pressed", 0)),
+    (survey.values_of, "last[values[i] % SLOTS] != values[i]", "count == 0", ("mixed", 5)),
+    (survey.fill_rooms, "level[job] if evictable[job] else top", "level[job]", ("pressed", 0)),
+    (survey.fill_rooms, "is_safe or free[at, n, r] < HELD_MAX", "free[at, n, r] < 5", ("pressed", 0)),
+    (round_state._ranked, "level[members] = highest[key]", "pass", ("pressed", 1)),
+    (round_state._overfull, "max(shares.capped[at], shares.fair[at])", "shares.capped[at]", ("pressed", 8)),
+    (round_state._overfull, "max(shares.capped[at], shares.fair[at])", "shares.fair[at]", ("pressed", 0)),
+    (round_state._overfull, "actual / due > ", "actual / due >= ", "a_queue_at_the_protected_fraction_is_not_balanced"),
     (
-        round_state._balanced,
+        round_state._overfull,
         "ledger.costs.cost_with(ledger.held[queue], penalty)",
         "ledger.costs.cost(ledger.held[queue])",
         "a_penalty_counts_for_the_protected_fraction",
@@ -133,9 +141,9 @@ ROWS: list[Row] = [
     (round_state._offered, "reason[waiting[np.isin(keys, late)]] = Reason.LOOKBACK", "pass", ("pressed", 1)),
     (round_state._offered, "position >= round_.config.lookback", "position > round_.config.lookback", ("pressed", 1)),
     (
-        round_state._all_evictable,
-        "& (admission.gangs.key >= 0)",
-        "& (admission.gangs.key >= 10**9)",
+        round_state._in_gangs,
+        "members[evictable[members]]",
+        "members[:0]",
         "t_rises_where_a_sibling_ran",
     ),
     # amounts, groups and arrays

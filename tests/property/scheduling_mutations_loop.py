@@ -65,13 +65,19 @@ ROWS: list[Row] = [
         passes.charge,
         "range(st.unit_ptr[unit], st.unit_ptr[unit + 1])",
         "range(st.unit_ptr[unit], st.unit_ptr[unit] + 1)",
+        "a_gang_counts_for_the_limit_of_its_queue",
+    ),
+    (
+        passes._charge_queue,
+        "range(st.unit_ptr[unit], st.unit_ptr[unit + 1])",
+        "range(st.unit_ptr[unit], st.unit_ptr[unit] + 1)",
         "a_gang_that_needs_preemption",
     ),
-    (passes._charge_job, "if row >= 0:", "if False:", ("pressed", 21)),
-    (passes.evict_all, "_charge_job(st, jobs[i], wide(-1))", "pass", "a_gang_that_needs_preemption"),
-    (passes.number_evicted, "charge(st, job)", "pass", ("pressed", 122)),
-    (passes.number_evicted, "_put_back(st.charged, before)", "pass", "a_gang_that_needs_preemption"),
-    (passes.number_evicted, "_put_back(st.cap_held, held)", "pass", ("pressed", 21)),
+    (passes._charge_class, "if row >= 0:", "if False:", ("pressed", 21)),
+    (passes.evict_all, "_charge_class(st, job, wide(-1))", "pass", ("pressed", 21)),
+    (passes.evict_all, "st.charged[queue, r] -= st.ask[shape, r]", "pass", "a_gang_that_needs_preemption"),
+    (passes.number_evicted, "_charge_queue(st, job, wide(1))", "pass", ("pressed", 122)),
+    (passes.number_evicted, "_copy(st.charged, before)", "pass", "a_gang_that_needs_preemption"),
     (
         passes._list_by_node,
         "range(count - 1, -1, -1)",
@@ -136,6 +142,7 @@ ROWS: list[Row] = [
     (passes._overdrawn_nodes, "range(1, st.free.shape[0])", "range(2, st.free.shape[0])", ("pressed", 2)),
     # the steps of placing
     (placing.place_job, "_find(st, wide(0), way", "_find(st, level, way", "a_gang_that_needs_preemption"),
+    (placing._is_feasible, "node < 0 and st.counters[JOURNAL] == 0", "node < 0", "a_gang_that_failed_closes_no_way"),
     (placing._is_feasible, "level = st.way_level[way]", "level = wide(0)", "a_gang_that_needs_preemption"),
     (
         placing.place_job,

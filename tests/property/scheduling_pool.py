@@ -164,9 +164,11 @@ class Pool:
     def actual_shares(self) -> dict[str, float]:
         return {q: self.cost(plus(self.held_by(q), amounts(v.get("penalty")))) for q, v in self.queues.items()}
 
-    def fairness(self, before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    def fairness(
+        self, all_shares: dict[str, tuple[float, ...]], before: dict[str, float], after: dict[str, float]
+    ) -> dict[str, float]:
         """FairnessError (features.md 2.4 step 3) before and after, and the share of one more queue of weight 1."""
-        shares = {q: share for q, share in sorted(self.shares().items()) if share[0] > 0}
+        shares = {q: share for q, share in sorted(all_shares.items()) if share[0] > 0}
         weights = {q: float(self.queues[q].get("weight", 1.0)) for q in shares} | {"": 1.0}
         adjusted, _ = water_filling(weights, {q: share[3] for q, share in shares.items()} | {"": 1.0})
         return {

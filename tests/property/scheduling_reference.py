@@ -126,6 +126,7 @@ def reference_decisions(document: Json) -> Json:
         "quarantined": reference.quarantined | reference.bad_nodes,
         "tokens": start - len(scheduled) if document.get("limiter") else None,
         "shares": {q: (*shares[q], before[q], after[q]) for q in reference.queues},
+        "fairness": reference.fairness(shares, before, after),
         "why": {j["id"]: reference.why(reference.asked_about(j), empty=False) for j in reference.unfit()},
         "considered": reference.considered,
     }

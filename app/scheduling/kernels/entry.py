@@ -3,44 +3,13 @@
 `table`: the address of a state's table (reference.py); uncompiled kernels get the state itself.
 """
 
-import numpy as np
-
 from app.scheduling.kernels.jit import kernel, wide
 from app.scheduling.kernels.passes import evict_all, number_evicted, overdrawn_jobs, refusal, run
 from app.scheduling.kernels.placing import place_unit
 from app.scheduling.kernels.queue_heap import ask_of
 from app.scheduling.kernels.reference import state_at
 from app.scheduling.kernels.rooms import undo
-from app.scheduling.kernels.state import I32, I64, JOURNAL, NO_NODE_FITS, UNDECIDED, WAITING
-
-HELD_MAX = 1 << 59
-
-
-@kernel
-def fill_rooms(free: I64, need: I64, jobs: I64, shape: I32, node: I32, top: I32) -> None:
-    """Takes what jobs hold at the levels 0..top from (L, N, R). Absurd sums stop at HELD_MAX."""
-    held = np.zeros(free.shape, np.int64)
-    largest = 0
-    for s in range(need.shape[0]):
-        for r in range(need.shape[1]):
-            largest = max(largest, need[s, r])
-    is_safe = largest <= HELD_MAX // max(jobs.size, 1)
-    for i in range(jobs.size):
-        job = jobs[i]
-        level, n, s = top[job], node[job], shape[job]
-        if is_safe:
-            for r in range(free.shape[2]):
-                held[level, n, r] += need[s, r]
-        else:
-            for r in range(free.shape[2]):
-                if held[level, n, r] < HELD_MAX:
-                    held[level, n, r] += need[s, r]
-    for level in range(free.shape[0] - 1, -1, -1):
-        for n in range(free.shape[1]):
-            for r in range(free.shape[2]):
-                if level + 1 < free.shape[0] and held[level, n, r] < HELD_MAX:
-                    held[level, n, r] += held[level + 1, n, r]
-                free[level, n, r] -= min(held[level, n, r], HELD_MAX)
+from app.scheduling.kernels.state import I64, JOURNAL, NO_NODE_FITS, UNDECIDED, WAITING
 
 
 @kernel

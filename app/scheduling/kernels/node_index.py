@@ -11,6 +11,8 @@ from app.scheduling.kernels.jit import kernel, wide
 from app.scheduling.kernels.state import BLOCK, NOWHERE, RING, State
 
 FILL = BLOCK * 3 // 4
+WORD_BITS, DIGIT_BITS = 64, 8
+DIGITS = 1 << DIGIT_BITS
 
 
 @kernel
@@ -19,7 +21,8 @@ def word_of(st: State, level: int, node: int, word: int) -> int:
     value = 0
     for i in range(st.index_column.size):
         if st.index_word[i] == word:
-            value += st.free[level, node, st.index_column[i]] << st.index_shift[i]
+            # Nodes in deficit are in no block; what they lack has more bits than a key.
+            value += max(st.free[level, node, st.index_column[i]], 0) << st.index_shift[i]
     return value
 
 
@@ -115,30 +118,32 @@ def _fill(st: State, level: int, group: int, nodes: np.ndarray, size: int) -> No
 
 @kernel
 def _sorted(st: State, level: int, nodes: np.ndarray, count: int) -> np.ndarray:
-    """The first nodes of an ascending list in index order (merge sort, from runs of 1 on)."""
-    words = st.key.shape[2]
-    other, key, other_key = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.int64)
-    for i in range(count):
-        key[i] = st.key[level, nodes[i], 0]
-    width = 1
-    while width < count:
-        for first in range(0, count, 2 * width):
-            middle, last = min(first + width, count), min(first + 2 * width, count)
-            a, b = first, middle
-            for i in range(first, last):
-                left = a < middle
-                if left and b < last:
-                    left = key[a] < key[b] or (
-                        key[a] == key[b] and (words == 1 or is_before(st, level, nodes[a], nodes[b]))
-                    )
-                if left:
-                    other[i], other_key[i] = nodes[a], key[a]
-                    a += 1
-                else:
-                    other[i], other_key[i] = nodes[b], key[b]
-                    b += 1
-        nodes, other, key, other_key = other, nodes, other_key, key
-        width *= 2
+    """The first nodes of an ascending list in index order: sorted by each byte of their keys, the last one first."""
+    if count < 2:
+        return nodes
+    key, other, other_key = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.int64)
+    place = np.empty(DIGITS, np.int64)
+    for word in range(st.key.shape[2] - 1, -1, -1):
+        differs = 0
+        for i in range(count):
+            key[i] = st.key[level, nodes[i], word]
+            differs |= key[i] ^ key[0]
+        for shift in range(0, WORD_BITS, DIGIT_BITS):
+            if (differs >> shift) & (DIGITS - 1) == 0:
+                continue
+            place[:] = 0
+            for i in range(count):
+                place[(key[i] >> shift) & (DIGITS - 1)] += 1
+            before = 0
+            for digit in range(DIGITS):
+                size = place[digit]
+                place[digit] = before
+                before += size
+            for i in range(count):
+                at = place[(key[i] >> shift) & (DIGITS - 1)]
+                other[at], other_key[at] = nodes[i], key[i]
+                place[(key[i] >> shift) & (DIGITS - 1)] = at + 1
+            nodes, other, key, other_key = other, nodes, other_key, key
     return nodes
 
 

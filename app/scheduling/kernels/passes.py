@@ -36,21 +36,39 @@ from app.scheduling.kernels.state import (
 @kernel
 def charge(st: State, job: int) -> None:
     """Counts a unit that was placed or has returned for its queue."""
+    _charge_queue(st, job, wide(1))
     unit = st.unit[job]
     if unit < 0:
-        _charge_job(st, job, wide(1))
+        _charge_class(st, job, wide(1))
         return
     for i in range(st.unit_ptr[unit], st.unit_ptr[unit + 1]):
-        _charge_job(st, st.unit_job[i], wide(1))
+        _charge_class(st, st.unit_job[i], wide(1))
 
 
 @kernel
-def _charge_job(st: State, job: int, sign: int) -> None:
-    queue, shape = st.queue[job], st.shape[job]
-    row = st.cap_row[queue * st.class_priority.size + st.class_of[shape]]
-    for r in range(st.ask.shape[1]):
-        st.charged[queue, r] += sign * st.ask[shape, r]
-        if row >= 0:
+def _charge_queue(st: State, job: int, sign: int) -> None:
+    """Counts a unit for its queue, or no longer (sign -1), but not for its class."""
+    queue, unit = st.queue[job], st.unit[job]
+    if unit < 0:
+        shape = st.shape[job]
+        for r in range(st.ask.shape[1]):
+            st.charged[queue, r] += sign * st.ask[shape, r]
+        return
+    for i in range(st.unit_ptr[unit], st.unit_ptr[unit + 1]):
+        shape = st.shape[st.unit_job[i]]
+        for r in range(st.ask.shape[1]):
+            st.charged[queue, r] += sign * st.ask[shape, r]
+
+
+@kernel
+def _charge_class(st: State, job: int, sign: int) -> None:
+    """Counts a job for its class in its queue, where that is capped."""
+    if st.cap_held.shape[0] == 0:
+        return
+    shape = st.shape[job]
+    row = st.cap_row[st.queue[job] * st.class_priority.size + st.class_of[shape]]
+    if row >= 0:
+        for r in range(st.ask.shape[1]):
             st.cap_held[row, r] += sign * st.ask[shape, r]
 
 
@@ -58,24 +76,19 @@ def _charge_job(st: State, job: int, sign: int) -> None:
 def evict_all(st: State, jobs: np.ndarray) -> None:
     """Evicts these jobs."""
     for i in range(jobs.size):
-        evict(st, jobs[i])
-        _charge_job(st, jobs[i], wide(-1))
+        job = jobs[i]
+        queue, shape = st.queue[job], st.shape[job]
+        evict(st, job)
+        for r in range(st.ask.shape[1]):
+            st.charged[queue, r] -= st.ask[shape, r]
+        _charge_class(st, job, wide(-1))
 
 
 @kernel
-def _copied(rows: np.ndarray) -> np.ndarray:
-    result = np.empty((rows.shape[0], rows.shape[1]), np.int64)
+def _copy(to: np.ndarray, rows: np.ndarray) -> None:
     for i in range(rows.shape[0]):
         for r in range(rows.shape[1]):
-            result[i, r] = rows[i, r]
-    return result
-
-
-@kernel
-def _put_back(rows: np.ndarray, before: np.ndarray) -> None:
-    for i in range(rows.shape[0]):
-        for r in range(rows.shape[1]):
-            rows[i, r] = before[i, r]
+            to[i, r] = rows[i, r]
 
 
 @kernel
@@ -83,7 +96,8 @@ def number_evicted(st: State, by_level: bool, large: bool) -> None:
     """Numbers evicted jobs in the order in which they would return if all did."""
     st.turn_length[0] = 0
     at = np.empty(st.rank.size, np.int64)
-    before, held = _copied(st.charged), _copied(st.cap_held)
+    before = np.empty((st.charged.shape[0], st.charged.shape[1]), np.int64)
+    _copy(before, st.charged)
     count = 0
     for queue in range(st.rank.size):
         at[queue] = st.evicted_ptr[queue]
@@ -102,15 +116,14 @@ def number_evicted(st: State, by_level: bool, large: bool) -> None:
             for i in range(st.unit_ptr[unit], st.unit_ptr[unit + 1]):
                 st.evicted_at[count] = st.unit_job[i]
                 count += 1
-        charge(st, job)
+        _charge_queue(st, job, wide(1))
         at[queue] += 1
         if at[queue] < st.evicted_ptr[queue + 1]:
             set_key(st, queue, st.evicted_unit[at[queue]], wide(EVICTED), by_level, large)
             sink(st, wide(0))
         else:
             drop_first(st)
-    _put_back(st.charged, before)
-    _put_back(st.cap_held, held)
+    _copy(st.charged, before)
     st.counters[TAIL] = count
     _list_by_node(st, count)
 

@@ -20,6 +20,7 @@ from app.scheduling.kernels.state import (
     FAIR_LEFT,
     FREE,
     JOURNAL,
+    NEVER,
     NOWHERE,
     URGENCY,
     URGENT,
@@ -58,7 +59,8 @@ def _is_feasible(st: State, way: int, shape: int, only: np.ndarray, avoid: np.nd
             return True
     node = _find(st, level, way, shape, only, avoid)
     if plain:
-        st.witness[way] = node
+        # What is on the journal may be undone; all else that took room stays.
+        st.witness[way] = NEVER if node < 0 and st.counters[JOURNAL] == 0 else node
     return node >= 0
 
 
@@ -117,6 +119,9 @@ def place_job(st: State, job: int, only: np.ndarray) -> int:
     shape = st.shape[job]
     avoid = st.avoid_node[st.avoid_ptr[job] : st.avoid_ptr[job + 1]]
     for way in range(st.way_ptr[shape], st.way_ptr[shape + 1]):
+        if st.witness[way] == NEVER:
+            # Nor at level 0, where nothing has more room.
+            continue
         level = st.way_level[way]
         method, hurt = FREE, 0
         node = _find(st, wide(0), way, shape, only, avoid)

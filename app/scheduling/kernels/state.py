@@ -27,6 +27,8 @@ COUNTERS = 10
 # tokens of the pool
 TOKENS, BURST = 0, 1
 NOWHERE = -1
+NEVER = -2
+"""No node has room for a way at its own level, and none will: room at the levels of jobs only shrinks."""
 EXHAUSTED = -3
 """Balancing has no budget left for what a candidate would preempt."""
 # kinds of journal entries
@@ -167,7 +169,7 @@ class State(NamedTuple):
     seen_node: I64  # (W, L)
     seen_end: I64
     seen_key: I64  # (W, L, K)
-    witness: I64  # (W,)
+    witness: I64  # (W,) a node that had room at the level of the way, NOWHERE, or NEVER
     # fair preemption: heaps of t, one after the other in the same arrays
     heap_start: I64  # (W,) -1 = not built
     heap_size: I64

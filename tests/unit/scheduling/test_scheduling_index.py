@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from app.domain.clusters import Taint
+from app.scheduling import ways
 from app.scheduling.builder import RoundBuilder
 from app.scheduling.compiler import PLAIN
 from app.scheduling.kernels import best_fit, rooms
@@ -16,6 +17,7 @@ from app.scheduling.node_matches import NodeMatcher
 from app.scheduling.quarantine import admit
 from app.scheduling.round import Cluster, PriorityClass, Queue, RoundConfig
 from app.scheduling.round_state import Figures, prepare
+from app.scheduling.schedule import schedule
 
 BEST, SCAN, ADD = uncompiled(best_fit.best_node), uncompiled(best_fit.scan), uncompiled(rooms.add_room)
 SET_CLUSTER = uncompiled(rooms.set_cluster)
@@ -47,7 +49,7 @@ def crowded_state(random: Random, *, odd: bool) -> State:
         builder.add_job(f"j{index}", queue="a", requests=requests)
     round_ = builder.build()
     admission = admit(round_)
-    ledger = open_ledger(round_, admission)
+    ledger = open_ledger(round_, admission, PLAIN)
     figures = Figures(
         round=round_,
         admission=admission,
@@ -81,3 +83,18 @@ def test_best_fit_by_the_index_is_best_fit_by_looking_at_all(seed: int, odd: boo
                     ADD(state, *taken.pop(random.randrange(len(taken))), 0, 0, 1)
         if step % 97 == 50:
             SET_CLUSTER(state, 1, random.randint(0, 1))
+
+
+def test_the_keys_of_nodes_in_deficit_do_not_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ways, "PINNED_MAX", 0)
+    builder = RoundBuilder(config=RoundConfig(indexed_resources=("memory", "disk")))
+    builder.add_class(PriorityClass(name="default"))
+    builder.add_queue(Queue(name="a"))
+    for name in ("full", "n"):
+        builder.add_node(name, capacity={"memory": 2**20, "disk": 8})
+    # A key has 21 bits of memory above 4 of disk, and 37 that are left.
+    builder.add_job("r", queue="a", requests={"memory": 2**20 + 2**22 - 1, "disk": 28}, run_node="full")
+    builder.add_job("j", queue="a", requests={"memory": 1, "disk": 1})
+    with np.errstate(all="raise"):
+        decisions = schedule(builder.build(), PLAIN)
+    assert decisions.scheduled.node.tolist() == [1]

@@ -78,6 +78,15 @@ def test_a_round_reports_shares_before_and_after() -> None:
     assert share(decided, "b", "demandShare") == 0.3
 
 
+def test_a_round_tells_how_unfair_it_found_and_left_the_pool_and_what_a_new_queue_would_get() -> None:
+    config = {"protectedFractionOfFairShare": 0}
+    runs = [job(f"r{n}", "a", cpu=1, run={"node": "n"}) for n in range(8)]
+    decided = decide(document([node("n", cpu=8)], [*runs, *jobs(8, "b", cpu=1)], config=config))
+    assert decided["fairness"] == {"errorBefore": 0.5, "errorAfter": 0.0, "newQueueShare": pytest.approx(1 / 3)}
+    decided = decide(document([node("n", cpu=8)], []))
+    assert decided["fairness"] == {"errorBefore": 0, "errorAfter": 0, "newQueueShare": 1.0}
+
+
 def test_queues_without_jobs_and_cordoned_queues_without_runs_share_nothing() -> None:
     queues = [{"name": "a"}, {"name": "idle"}, {"name": "cordoned", "cordoned": True}]
     decided = decide(document([node("n")], [job("j"), job("k", "cordoned")], queues))
