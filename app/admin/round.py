@@ -81,7 +81,8 @@ def dump(
         typer.Option(help="Health server of the leader, such as http://127.0.0.1:9102; default: the local stack's."),
     ] = None,
     binary: Annotated[
-        bool, typer.Option("--binary", help="The compact form: a third of the JSON, and hardly any work for the leader.")
+        bool,
+        typer.Option("--binary", help="The compact form: a third of the JSON, and hardly any work for the leader."),
     ] = False,
     output: Annotated[Path | None, typer.Option(help="Write the round here instead of to standard output.")] = None,
 ) -> None:
