@@ -141,11 +141,16 @@ class Log:
 
     def submit(self, queue: str, count: int, shape: Shape = SHAPE, *, preemptible: bool = False) -> list[bytes]:
         """One call; returns the ids."""
+        ids = self.new_ids(queue, count)
+        command = submit_command(ids, queue, shape=shape, preemptible=preemptible)
+        self.command(partition_of_name(queue, self.partitions), command)
+        return ids
+
+    def new_ids(self, queue: str, count: int) -> list[bytes]:
+        """Of the jobs of one call."""
         partition = partition_of_name(queue, self.partitions)
         prefix = call_prefix(int(time.time() * 1000), partition, int.from_bytes(os.urandom(7), "big"))
-        ids = [job_id(prefix, index) for index in range(count)]
-        self.command(partition, submit_command(ids, queue, shape=shape, preemptible=preemptible))
-        return list(ids)
+        return [job_id(prefix, index) for index in range(count)]
 
     def position(self, partition: int, row: PositionRow) -> None:
         """A position row in argosy.state, as a queue agent would write it."""
