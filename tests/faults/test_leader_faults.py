@@ -7,6 +7,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_a_leader_that_stands_still_while_a_full_round_is_decided_does_no_harm(s
     write_jobs(log.bootstrap, WAITING, log.partitions)
     agent = stage.agent()
     eventually(agent.ready)
-    settings = {"unacknowledged_runs_max": 1_000_000, "submit_check": {"enabled": False}}
+    settings: dict[str, Any] = {"unacknowledged_runs_max": 1_000_000, "submit_check": {"enabled": False}}
     stale = stage.scheduler("stale", **settings)
     # The round is laid out and the core decides: more than 10,000 placements.
     eventually(lambda: stale.figure(PREPARED) >= 1)
