@@ -89,9 +89,12 @@ def _warm_up(kernels: Kernels) -> None:
     for check in (False, True):
         builder = RoundBuilder(config=RoundConfig(submit_check=check), limiter=Limiter(tokens=5, burst=9))
         builder.add_class(PriorityClass(name="default"))
+        builder.add_class(PriorityClass(name="urgent", priority=1))
         builder.add_queue(Queue(name="a"))
         builder.add_node("n", capacity={"cpu": 2})
         builder.add_job("r", queue="a", requests={"cpu": 1}, run_node="n")
         for name in ("j", "k"):
             builder.add_job(name, queue="a", requests={"cpu": 1}, gang=Gang(id="g", cardinality=2))
+        # It takes the room of the run: what levels lack is repaired.
+        builder.add_job("u", queue="a", requests={"cpu": 2}, priority_class="urgent")
         schedule(builder.build(), kernels)

@@ -1,9 +1,14 @@
 """Which form of the kernels runs when."""
 
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
 import pytest
 
 from app.scheduling import compiler
 from app.scheduling.compiler import COMPILED, PLAIN, Kernels, compile_now, current_kernels
+from app.scheduling.schedule import compile_kernels
 from tests.unit.scheduling.cases import decide, document, jobs, node, places
 
 
@@ -19,3 +24,21 @@ def test_rounds_run_uncompiled_until_the_compiler_is_done(monkeypatch: pytest.Mo
     compile_now(warm_up)
     assert seen == [COMPILED]
     assert current_kernels() is COMPILED
+
+
+def test_compiling_uses_every_kernel_so_that_no_round_waits_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: set[str] = set()
+
+    def noted(name: str) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            used.add(name)
+            return getattr(PLAIN, name)(*arguments)
+
+        return call
+
+    names = {field.name for field in fields(Kernels)}
+    monkeypatch.setattr(compiler, "COMPILED", Kernels(**{name: noted(name) for name in names}))
+    monkeypatch.setattr(compiler, "_current", [PLAIN])
+    monkeypatch.setattr(compiler, "is_complete", lambda: True)
+    compile_kernels()
+    assert used == names

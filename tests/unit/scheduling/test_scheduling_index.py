@@ -41,7 +41,7 @@ def crowded_state(random: Random, *, odd: bool) -> State:
             taints=(Taint(key="x", value="", effect="NoSchedule"),) if index % 9 == 0 else (),
         )
     for index in range(8):
-        requests = {
+        requests: dict[str, str | int] = {
             "cpu": random.randint(1, 4),
             "memory": f"{random.choice([1, 2, 7])}Gi",
             "disk": random.choice([0, 1, 5]),
