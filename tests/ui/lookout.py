@@ -79,6 +79,16 @@ def visiting(browser: Browser, base: str, theme: str, *, width: int = WIDTH, hei
         context.close()
 
 
+def at_rest(page: Page) -> bool:
+    """Whether nothing moves: what fades in is not read well yet. Skeletons breathe for ever and do not count."""
+    return bool(
+        page.evaluate(
+            """document.getAnimations().every((each) => each.playState !== 'running'
+              || each.effect.getTiming().iterations === Infinity)"""
+        )
+    )
+
+
 def axe_violations(page: Page) -> list[str]:
     """What axe finds, one line each."""
     # The policy of the pages forbids scripts of others; the debugger's own evaluation is not bound by it.
@@ -151,8 +161,8 @@ def _edit(page: Page) -> None:
 
 
 SCENES = {
-    "cancel": Scene("/jobs?q=state:queued,running", lambda page: _choose(page, "Cancel"), "2 jobs will be cancelled"),
-    "priority": Scene("/jobs?q=state:queued", lambda page: _choose(page, "Priority"), "2 jobs will get"),
+    "cancel": Scene("/jobs?q=state:live", lambda page: _choose(page, "Cancel"), "will be cancelled"),
+    "priority": Scene("/jobs?q=state:live", lambda page: _choose(page, "Priority"), "the new priority"),
     "preempt": Scene(
         "/jobs?q=state:live", lambda page: _from_menu(page, "All that match", "Preempt"), "will be preempted"
     ),

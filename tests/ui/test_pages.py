@@ -3,7 +3,8 @@
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.ui.lookout import SCENES, THEMES, Facts, axe_violations, paths, visiting
+from tests.stack.whole_stack import eventually
+from tests.ui.lookout import SCENES, THEMES, Facts, at_rest, axe_violations, paths, visiting
 
 pytestmark = pytest.mark.stack
 
@@ -55,7 +56,7 @@ def test_dialog(browser: Browser, base: str, name: str, theme: str) -> None:
         page = visitor.open(scene.path)
         scene.open(page)
         expect(page.get_by_text(scene.shows).first).to_be_visible()
-        page.wait_for_function("document.getAnimations().every((each) => each.playState !== 'running')")
+        eventually(lambda: at_rest(page), "nothing moves any more", within_s=10.0)
         assert visitor.complaints == []
         assert axe_violations(page) == []
 

@@ -92,7 +92,7 @@ export function ActionMenu({ target, queues = [], label, onDone, disabled = "" }
             const Icon = ICONS[verb];
             const why = disabled || allowed.why(QUEUE_VERBS[verb], queues);
             return (
-              <Menu.Item key={verb} leftSection={<Icon size={14} aria-hidden />} aria-disabled={why !== ""} data-disabled={why !== "" || undefined} closeMenuOnClick={why === ""} onClick={() => { if (why === "") setOpen({ verb, target: target() }); }}>
+              <Menu.Item key={verb} leftSection={<Icon size={14} aria-hidden />} aria-disabled={why !== ""} className={why === "" ? "" : "off"} closeMenuOnClick={why === ""} onClick={() => { if (why === "") setOpen({ verb, target: target() }); }}>
                 {texts.actions[verb].button}…
                 {why === "" ? null : <span className="why">{why}</span>}
               </Menu.Item>
