@@ -4,7 +4,7 @@ Written from the rules (round-file.md, features.md 2.4 to 2.6), not from app.sch
 dictionaries, every node looked at for every job, everything worked out anew at each step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -165,7 +165,7 @@ class Pool:
         return {q: self.cost(plus(self.held_by(q), amounts(v.get("penalty")))) for q, v in self.queues.items()}
 
     def fairness(
-        self, all_shares: dict[str, tuple[float, ...]], before: dict[str, float], after: dict[str, float]
+        self, all_shares: Mapping[str, tuple[float, ...]], before: dict[str, float], after: dict[str, float]
     ) -> dict[str, float]:
         """FairnessError (features.md 2.4 step 3) before and after, and the share of one more queue of weight 1."""
         shares = {q: share for q, share in sorted(all_shares.items()) if share[0] > 0}
