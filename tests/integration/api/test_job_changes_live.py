@@ -183,6 +183,6 @@ async def test_no_change_is_lost_or_told_twice_over_a_restart(
     await asyncio.to_thread(component.wait_until_ready)
     assert len(set(follower.told)) == len(follower.told), "a change was told twice"
     of_job: dict[str, list[float]] = {}
-    for job_id, _, priority in follower.told:
-        of_job.setdefault(job_id, []).append(priority)
+    for job_id, _, told in follower.told:
+        of_job.setdefault(job_id, []).append(told)
     assert all(values == sorted(values) for values in of_job.values()), "a job went back"
