@@ -20,6 +20,7 @@ import psutil
 from app.db.database import Database
 from app.db.queries.queues import queue as queue_by_name
 from app.domain.routing import partition_of_name
+from app.domain.rows import offset_of_incarnation
 from app.log.producer import LogProducer
 from app.log.topics import EVENTS
 from benchmarks.api_load import Subscriber, events_record, post_all, submit_body
@@ -107,7 +108,9 @@ async def measure_subscribers(installation: Installation) -> dict[str, float]:
     idle_mib = memory_mib(installation.api)
     batches = SUBSCRIBED_S * BATCHES_PER_S
     records = [
-        events_record(name, made.incarnation, "bench", made.incarnation + 1 + n, EVENTS_PER_BATCH)
+        events_record(
+            name, made.incarnation, "bench", offset_of_incarnation(made.incarnation) + 1 + n, EVENTS_PER_BATCH
+        )
         for n in range(batches)
     ]
     before_s, began_s = cpu_s(installation.api), time.perf_counter()

@@ -39,7 +39,7 @@ NOTHING = Reached(-1, WHOLE_COMMAND)
 
 
 class StreamCursor(NamedTuple):
-    """Where a stream of a job set stands. incarnation: offset of the queue's creation."""
+    """Where a stream of a job set stands. incarnation: of the queue (app.domain.rows)."""
 
     incarnation: int
     reached: Reached

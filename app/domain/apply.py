@@ -40,6 +40,7 @@ from app.domain.rows import (
     QueueRow,
     RunRow,
     cluster_key,
+    incarnation_of,
     job_key,
     name_hash,
     operation_key,
@@ -84,7 +85,7 @@ def apply(state: Overlay, change: Change, offset: int, log_time_ms: int) -> None
     elif isinstance(change, OperationMoved):
         state.put(operation_key(change.offset), change.row)
     elif isinstance(change, QueueCreated):
-        row = QueueRow(incarnation=offset, created_ms=log_time_ms, spec=change.spec)
+        row = QueueRow(incarnation=incarnation_of(offset, change.place), created_ms=log_time_ms, spec=change.spec)
         state.put(queue_key(change.spec.name), row)
     elif isinstance(change, QueueUpdated):
         state.put(queue_key(change.spec.name), replace(_queue_of(state, change.spec.name), spec=change.spec))

@@ -36,9 +36,10 @@ class RunStopped(NamedTuple):
 
 
 class QueueCreated(NamedTuple):
-    """A queue came into being."""
+    """A queue came into being. place: its index in the command."""
 
     spec: QueueSpec
+    place: int
 
 
 class QueueUpdated(NamedTuple):

@@ -116,7 +116,7 @@ class StopData(Struct, frozen=True, kw_only=True):
 
 
 class Block(Struct, frozen=True, kw_only=True):
-    """The events of one job set in this record. incarnation: offset of the queue's creation; body: framed Avro array
+    """The events of one job set in this record. incarnation: of the queue (app.domain.rows); body: framed Avro array
     of Event (the version of its schema is its own)."""
 
     queue: str
@@ -161,8 +161,7 @@ class EventsRecord(Struct, frozen=True, kw_only=True):
     """The events of one command, or a part of them. offset: of the command in argosy.commands; last: no further
     record of this command.
 
-    outcome stands in the last record only. incarnation fields give the offset of the command that created the
-    queue."""
+    outcome stands in the last record only."""
 
     offset: int
     first_ordinal: int

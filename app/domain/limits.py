@@ -3,6 +3,8 @@ unless named otherwise."""
 
 JOBS_PER_CALL_MAX = 1_000
 IDS_PER_CALL_MAX = 10_000
+QUEUES_PER_COMMAND_MAX = 1 << 10
+"""that one command creates; a part of their incarnations, so it never changes"""
 COMMAND_BYTES_MAX = 8 << 20
 """uncompressed Avro of one command record"""
 EVENTS_RECORD_BYTES_MAX = 4 << 20

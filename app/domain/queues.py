@@ -12,6 +12,7 @@ from app.domain.changes import QueueCreated, QueueDeleted, QueueUpdated
 from app.domain.commands import CreateQueues, DeleteQueues, Principal, QueueChange, QueueSpec, UpdateQueues
 from app.domain.decision import Deciding, Why
 from app.domain.errors import ErrorCode
+from app.domain.limits import QUEUES_PER_COMMAND_MAX
 from app.domain.rows import QueueRow, queue_key
 
 
@@ -27,12 +28,16 @@ def create_queues(d: Deciding, command: CreateQueues) -> None:
         )
         return
     for index, spec in enumerate(command.queues):
+        if index >= QUEUES_PER_COMMAND_MAX:
+            message = f"one command creates at most {QUEUES_PER_COMMAND_MAX:,} queues: split the call"
+            d.refuse(index, ErrorCode.INVALID, f"queues[{index}]", message)
+            continue
         if d.state.row(queue_key(spec.name)) is not None:
             d.refuse(index, ErrorCode.CONFLICT, f"queues[{index}].name", f"queue {spec.name} exists already")
             continue
         if not spec.owners and not spec.group_owners:
             spec = replace(spec, owners=(principal.user,))
-        d.change(QueueCreated(spec))
+        d.change(QueueCreated(spec, index))
 
 
 def update_queues(d: Deciding, command: UpdateQueues) -> None:

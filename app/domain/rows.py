@@ -16,6 +16,7 @@ from msgspec import Struct
 from app.domain.commands import QueueSpec, RunPosition
 from app.domain.events import Outcome
 from app.domain.lifecycle import JobState
+from app.domain.limits import QUEUES_PER_COMMAND_MAX
 
 POSITION_KEY = b"\0position"
 SETTINGS_KEY = b"s"
@@ -27,6 +28,18 @@ FLAG_STOPPING = 2
 FLAG_PREEMPTIBLE = 4
 FLAG_GANG = 8
 """the row's `more.gang` is set"""
+
+
+def incarnation_of(offset: int, index: int) -> int:
+    """What tells a queue from every other, also from an earlier one of its name: the place of its creation, offset of
+    the command and index in it, as one number. Of two queues of one name the younger has the higher one."""
+    assert 0 <= index < QUEUES_PER_COMMAND_MAX, "a command creates a bounded number of queues"
+    return offset * QUEUES_PER_COMMAND_MAX + index
+
+
+def offset_of_incarnation(incarnation: int) -> int:
+    """The offset of the command that created a queue of this release."""
+    return incarnation // QUEUES_PER_COMMAND_MAX
 
 
 def job_key(job_id: bytes) -> bytes:
@@ -167,7 +180,7 @@ class RunRow(Struct, frozen=True, kw_only=True):
 
 
 class QueueRow(Struct, frozen=True, kw_only=True):
-    """A queue. incarnation: the offset of the command that created it."""
+    """A queue. incarnation: see `incarnation_of`; of queues of an earlier release the offset alone."""
 
     incarnation: int
     created_ms: int

@@ -227,7 +227,7 @@ def test_a_live_job_has_the_priority_that_was_said_of_it_last(seed: int) -> None
 
 def test_who_preempts_on_request_ends_whole_gangs_that_may_be_preempted() -> None:
     requested = of_gangs = 0
-    for partition, commands in (each for seed in range(6) for each in by_partition(commands_of(seed)).items()):
+    for partition, commands in (each for seed in range(10) for each in by_partition(commands_of(seed)).items()):
         state = MemoryState()
         for offset, command in enumerate(commands):
             before = {job_id: (row.incarnation, gang_of(row)) for job_id, row in member_rows(state)}

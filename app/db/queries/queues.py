@@ -25,7 +25,7 @@ COUNT = "SELECT count(*) FROM queues"
 
 
 class QueueRecord(Struct, frozen=True, kw_only=True):
-    """A queue. incarnation: offset of the command that created it, in the queue's partition."""
+    """A queue. incarnation: see app.domain.rows."""
 
     name: str
     partition: int

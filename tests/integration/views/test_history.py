@@ -19,6 +19,7 @@ from app.db.queries.job_sets import job_set, queue_counts
 from app.db.queries.jobs import job_by_id, jobs_page
 from app.domain.lifecycle import STATES, JobState
 from app.domain.positions import Position
+from app.domain.rows import incarnation_of
 from app.log.codec import decode_events
 from app.views.contract import prepared, write
 from tests.unit.views.event_log import SPECS, EventLog
@@ -161,7 +162,7 @@ async def test_the_events_of_a_job_set_are_those_of_the_log_from_any_position(
 ) -> None:
     log, database = log_and_database
     part = log.partitions[1]
-    incarnation = 0
+    incarnation = incarnation_of(0, 1)
     want = [
         (offset, event) for offset, _, queue, name, event in part.decided if (queue, name) == ("queue-1-b", "set-2")
     ]

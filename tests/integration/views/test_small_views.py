@@ -12,6 +12,7 @@ from app.db.queries.rounds import RoundKey, round_by_id, rounds_page, shares
 from app.domain.clusters import ClusterUpdate, ClusterUpdates, NodeData
 from app.domain.commands import CreateQueues, QueueSpec
 from app.domain.rounds import QueueShare, RoundRecord
+from app.domain.rows import incarnation_of
 from app.log.codec import encode
 from app.views.contract import prepared, write
 from app.views.source import RawRecord
@@ -29,7 +30,7 @@ async def test_queues_are_found_by_name_and_paged_both_ways(database: str) -> No
     opened = await Database.open(url, connections_max=1)
     found = await queue(opened, "extra")
     assert found is not None
-    assert (found.spec, found.partition, found.incarnation) == (spec, 1, log.partitions[1].offset)
+    assert (found.spec, found.partition, found.incarnation) == (spec, 1, incarnation_of(log.partitions[1].offset, 0))
     assert found.created_ms == log.partitions[1].records[-1].log_time_ms
     assert await queue(opened, "nothing") is None
     names = ["extra", "queue-0-a", "queue-0-b", "queue-1-a", "queue-1-b"]

@@ -19,7 +19,7 @@ from app.domain.events import StopReason
 from app.domain.lifecycle import EventKind as E
 from app.domain.lifecycle import JobState
 from app.domain.limits import ATTEMPTS_TOTAL_MAX
-from app.domain.rows import QueueRow, queue_key
+from app.domain.rows import QueueRow, incarnation_of, queue_key
 from tests.unit.domain.builders import ADMIN, ALICE, INSTANCE, MALLORY, Partition, codes, kinds, run_id
 
 RUN = run_id(1)
@@ -41,7 +41,7 @@ def test_who_creates_a_queue_without_owners_owns_it() -> None:
     row = p.state.row(queue_key("b"))
     assert isinstance(row, QueueRow)
     assert row.spec.owners == ("admin",)
-    assert row.incarnation == p.offset
+    assert row.incarnation == incarnation_of(p.offset, 0)
 
 
 def test_an_existing_queue_is_a_conflict_and_the_others_are_created() -> None:

@@ -9,6 +9,7 @@ from app.domain.commands import (
     CancelJobSet,
     CreateQueues,
     DeleteQueues,
+    Gang,
     Permission,
     Principal,
     QueueChange,
@@ -17,6 +18,7 @@ from app.domain.commands import (
     UpdateQueues,
 )
 from app.domain.decision import Decision
+from app.domain.limits import QUEUES_PER_COMMAND_MAX
 from app.domain.rows import QueueRow, queue_key
 from tests.unit.domain.builders import ADMIN, ALICE, MALLORY, Partition, codes
 
@@ -176,3 +178,24 @@ def test_deleting_needs_its_verb() -> None:
     decision = delete(p, "a", principal=ALICE)
     assert refusals(decision) == [(-1, "FORBIDDEN", "names")]
     assert spec_of(p)
+
+
+def test_queues_of_one_command_share_nothing() -> None:
+    """Their job sets, client ids and gangs of the same names are apart."""
+    p = Partition()
+    p.decide(CreateQueues(principal=CHIEF, queues=tuple(QueueSpec(name=name, owners=("alice",)) for name in "xyz")))
+    member = {"gang": Gang(gang_id="g", cardinality=2)}
+    x = p.submit(2, queue="x", client_ids=["c", "d"], job=member)
+    y = p.submit(2, queue="y", client_ids=["c", "d"], job=member)
+    p.decide(CancelJobSet(principal=ALICE, queue="x", job_set="s"))
+    assert [p.job(job) for job in x] == [None, None]
+    assert all(p.job(job) is not None for job in y)
+    assert codes(delete(p, "x", "y", "z")) == ["CONFLICT"]
+    assert spec_of(p, "y")
+
+
+def test_one_command_creates_a_bounded_number_of_queues() -> None:
+    p = Partition()
+    names = [f"q{number}" for number in range(QUEUES_PER_COMMAND_MAX + 1)]
+    decision = p.decide(CreateQueues(principal=CHIEF, queues=tuple(QueueSpec(name=name) for name in names)))
+    assert refusals(decision) == [(QUEUES_PER_COMMAND_MAX, "INVALID", f"queues[{QUEUES_PER_COMMAND_MAX}]")]
