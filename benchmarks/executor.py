@@ -202,6 +202,8 @@ async def heartbeat(api: BenchApi) -> dict[str, float]:
     for number in range(first, first + RUNNING):
         api.lease(number, node=node(number), pod_spec=FOREVER, namespace="jobs")
     await until(lambda: api.states() == {"gone": JOBS + SAMPLES, "reported": RUNNING})
+    running = list(api.runs.values())[-RUNNING:]
+    await until(lambda: all(run.words[-1] is ReportState.RUNNING for run in running))
     requests, cpu_s = len(api.requests), time.process_time()
     await asyncio.sleep(IDLE_S)
     cpu_s = time.process_time() - cpu_s
