@@ -1,5 +1,6 @@
 """The view writer: `make bench-views`. Rebuild (large batches, indexes last) and live (small ones, all indexes, every
-commit on disk) of app history, live of app leases, and the Postgres size of a finished job over both.
+commit on disk) of app history, live of app leases, the Postgres size of a finished job over both, and how quickly the
+pages' queries are answered over what was rebuilt.
 
 Records of argosy.events in memory, as the broker gives them, go through the views' own runner: decoding, planning,
 COPY, merge, position, commit. What Faust adds a record is in docs of the queue agent's benchmark. A Postgres of its
@@ -33,14 +34,17 @@ from app.views.view import View
 from benchmarks.outcome import Budget, conditions_here, median_figures, outcome_line, percentile
 from benchmarks.views_log import BusyLog
 from benchmarks.views_process import catch_up
+from benchmarks.views_queries import measure_queries
 
-JOBS = int(os.environ.get("ARGOSY_BENCH_JOBS", "200000"))
+JOBS = int(os.environ.get("ARGOSY_BENCH_JOBS", "1000000"))
 REBUILD_BATCH_EVENTS = 40_000
 REBUILD_CHUNK_EVENTS = 300_000
 LIVE_EVENTS = 60_000
 LIVE_BATCHES = (200, 1_000)
 PROCESS_EVENTS = 300_000
 RUNS = 3
+QUERIED_LAG = 6_000
+"""a quarter of it waits in each of ten queues, half of it is with a cluster"""
 DAY_MS = 24 * 3_600_000
 START_MS = 1_790_000_000_000
 PARTITIONS = 4
@@ -49,6 +53,8 @@ BUDGETS = {
     "history_live_1000_events_per_s": Budget(value=15_000, at_most=False),
     "history_rebuild_events_per_s": Budget(value=60_000, at_most=False),
     "finished_job_bytes": Budget(value=2_200),
+    "query_worst_p95_ms": Budget(value=200),
+    "query_plans_that_scan": Budget(value=0),
 }
 
 
@@ -234,10 +240,11 @@ async def live(bench: Bench, log: BusyLog) -> dict[str, float]:
 async def measure(bench: Bench) -> dict[str, float]:
     """All figures."""
     call_ms = max(1, int(20 * DAY_MS / max(1, JOBS // 100)))
-    log = BusyLog(seed=1, start_ms=START_MS, lag=2_000, call_ms=call_ms, partitions=PARTITIONS)
+    log = BusyLog(seed=1, start_ms=START_MS, lag=QUERIED_LAG, call_ms=call_ms, partitions=PARTITIONS)
     total, figures = await rebuild(bench, log)
     figures |= await sizes(bench, log.finished)
     say(", ".join(f"{name} {value:,.0f}" for name, value in figures.items()))
+    figures |= await measure_queries(bench.url, say)
     log.lag = 10_000
     figures |= await live(bench, log)
     return {

@@ -24,7 +24,7 @@ from app.api.graphql.context import GraphQLServices
 from app.api.graphql.schema import make_schema
 from app.api.graphql.view import GraphQLView
 from app.api.job_policy import job_policy
-from app.api.log_ports import LogWriter
+from app.api.log_ports import LettersTopic, LogWriter
 from app.api.service.cancel import CancelService
 from app.api.service.change_queues import ChangeQueuesService
 from app.api.service.changes_history import DatabaseChanges
@@ -53,7 +53,7 @@ from app.log import codec
 from app.settings import Settings
 
 
-class LogTopics(EventsTopic, ClustersTopic, CommandsTopic, Protocol):
+class LogTopics(EventsTopic, ClustersTopic, CommandsTopic, LettersTopic, Protocol):
     """How the process reads the log."""
 
 
@@ -146,7 +146,7 @@ def _graphql_services(
         create_queues=CreateQueuesService(queues, policy.limits.priority_classes),
         change_queues=ChangeQueuesService(queues, database, policy.limits.priority_classes),
         read=ReadService(database, positions, coordinates),
-        insight=InsightService(database, tail),
+        insight=InsightService(database, tail, log.topics),
         stream=StreamService(
             DatabaseHistory(database), access, tail, coordinates, streams_max=settings.api.subscriptions_max
         ),

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from app.log.admin import topic_bounds
+from app.log.dead_letters import Letter, list_dead_letters
 from app.log.offsets_since import offsets_since
 from app.log.reader import LogReader
 from app.log.topics import CLUSTERS, COMMANDS, EVENTS
@@ -38,6 +39,10 @@ class KafkaTopics:
         """partition -> offset after the last command."""
         bounds = await asyncio.to_thread(topic_bounds, self._bootstrap, COMMANDS, read_committed=False)
         return {partition: each.end for partition, each in bounds.items()}
+
+    async def dead_letters(self, limit: int) -> list[Letter]:
+        """The last dead letters, oldest first."""
+        return await asyncio.to_thread(list_dead_letters, self._bootstrap, limit)
 
     async def _reader(self, topic: str, start: dict[int, int]) -> LogReader:
         reader = LogReader(self._bootstrap, topic, start=start, client_id=self._client_id)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from app.domain.clusters import DeadLetter
+
 
 class SentRecord(Protocol):
     """Where a record was appended."""
@@ -47,3 +49,21 @@ class PositionedSource(LogSource, Protocol):
     """A reader that says where it stands."""
 
     def positions(self) -> dict[int, int]: ...
+
+
+class LetterRecord(Protocol):
+    """A dead letter: what an agent could not take."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def written_ms(self) -> int: ...
+    @property
+    def letter(self) -> DeadLetter: ...
+
+
+class LettersTopic(Protocol):
+    """How argosy.dead-letters is read."""
+
+    async def dead_letters(self, limit: int) -> Sequence[LetterRecord]:
+        """The last ones, oldest first. Raises LogUnavailable."""

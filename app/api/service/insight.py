@@ -4,10 +4,12 @@ Inputs: filters and ranges of time. Outputs: records of app.db.queries. Everythi
 at the same time is asked of the database once.
 """
 
+import logging
 import time
 from collections.abc import Sequence
 
 from app.api.errors import ApiError
+from app.api.log_ports import LetterRecord, LettersTopic
 from app.api.service.database_errors import database_errors
 from app.api.tail.tail import Tail
 from app.db.database import Database
@@ -26,19 +28,28 @@ from app.db.queries.job_filter import JobFilter
 from app.db.queries.jobs import JobDetail
 from app.domain.errors import ErrorCode
 from app.domain.rounds import QueueShare, RoundRecord
+from app.log.errors import LogError
 from app.pods.canonical import unpack_spec
 from app.pods.shape import encode_shape, shape_hash, shape_of
 
+LETTERS_MAX = 1_000
+LETTERS_KEPT_S = 10.0
 USAGE_KEPT_S = 2.0
 """A sum over all live runs is at most this old."""
+
+
+logger = logging.getLogger(__name__)
 
 
 class InsightService:
     """One per process."""
 
-    def __init__(self, database: Database, tail: Tail) -> None:
+    def __init__(self, database: Database, tail: Tail, letters: LettersTopic) -> None:
         self._database = database
         self._tail = tail
+        self._letters = letters
+        self._known_letters: Sequence[LetterRecord] | None = None
+        self._letters_at_s = float("-inf")
         self._usage: dict[int, node_usage.NodeUsage] = {}
         self._usage_at_s = float("-inf")
 
@@ -116,6 +127,17 @@ class InsightService:
     async def views(self) -> tuple[view_health.ViewHealth, ...]:
         with database_errors():
             return await view_health.view_health(self._database)
+
+    async def dead_letters(self) -> Sequence[LetterRecord] | None:
+        """The last LETTERS_MAX, oldest first, at most LETTERS_KEPT_S old; None when the log cannot be read now."""
+        if time.monotonic() - self._letters_at_s > LETTERS_KEPT_S:
+            self._letters_at_s = time.monotonic()
+            try:
+                self._known_letters = await self._letters.dead_letters(LETTERS_MAX)
+            except LogError as error:
+                logger.warning("argosy.dead-letters cannot be read now: %s", error)
+                self._known_letters = None
+        return self._known_letters
 
     def decided(self) -> dict[int, int]:
         """Partition -> the last command whose events this process has read."""

@@ -4,6 +4,7 @@ Inputs: filters, pages, a position to wait for. Outputs: records of app.db.queri
 null is an answer.
 """
 
+import time
 from collections.abc import Sequence
 
 from app.api.coordinates import Coordinates
@@ -17,6 +18,9 @@ from app.db.queries.job_order import JobOrder, PageRequest
 from app.domain.lifecycle import JobState
 
 WAIT_S = 10.0
+RATE_MS = 60_000
+RATE_MIN_S = 5.0
+"""a set that is younger is reckoned as if it were that old"""
 
 
 class ReadService:
@@ -63,6 +67,14 @@ class ReadService:
         await self.wait_for(at_least, HISTORY_VIEW)
         with database_errors():
             return await job_sets.job_set(self._database, queue, name)
+
+    async def end_rate(self, found: job_sets.JobSetRecord) -> float:
+        """Jobs of a set that end a second, over the last minute or since its first job if that is less."""
+        now_ms = int(time.time() * 1_000)
+        since_ms = max(now_ms - RATE_MS, found.first_submitted_ms or 0)
+        with database_errors():
+            ends = await job_sets.recent_ends(self._database, found.job_set_id, since_ms)
+        return ends / max(RATE_MIN_S, (now_ms - since_ms) / 1_000)
 
     async def queue_counts(self, names: Sequence[str]) -> dict[str, dict[JobState, int]]:
         with database_errors():

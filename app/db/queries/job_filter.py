@@ -172,6 +172,8 @@ async def add_conditions(connection: Connection, where: Conditions, wanted: JobF
         where.add(f"state IN ({_codes(ENDED - {JobState.SUCCEEDED})})")
     elif wanted.exit_code is not None:
         where.add(f"state IN ({_codes(ENDED if _takes_zero(wanted.exit_code) else ENDED - {JobState.SUCCEEDED})})")
+    elif wanted.pool is not None or wanted.cluster is not None or wanted.node is not None:
+        where.add(f"state <> {STATE_CODES[JobState.QUEUED]}")
     _add_numbers(where, wanted)
     _add_times(where, wanted)
     for annotation in wanted.annotations:

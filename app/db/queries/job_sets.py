@@ -25,6 +25,14 @@ FROM history_job_sets s WHERE queue_id = ANY($1::bigint[])
   AND incarnation = (SELECT max(incarnation) FROM history_job_sets m WHERE m.queue_id = s.queue_id)
 GROUP BY 1
 """
+# How many jobs of a set ended since a time.
+ENDS = """
+SELECT count(*) FROM (
+  SELECT 1 FROM history_jobs WHERE job_set_id = $1 AND state IN (4, 5, 6, 7, 8) AND last_transition > $2 LIMIT $3
+) AS e
+"""
+ENDS_MAX = 100_000
+
 COUNT_COLUMNS = tuple(f"n_{state.value.lower()}" for state in STATES)
 
 
@@ -55,6 +63,12 @@ async def job_set(database: Database, queue: str, name: str) -> JobSetRecord | N
             return None
         stands = (await reached(connection, HISTORY)).get(row["partition"])
     return _record(row, queue, stands.exact if stands is not None else NOWHERE)
+
+
+async def recent_ends(database: Database, job_set_id: int, since_ms: int) -> int:
+    """How many of its jobs ended since then, at most ENDS_MAX. Raises Unavailable, QueryTimeout."""
+    async with database.reading() as connection:
+        return int(await connection.fetchval(ENDS, job_set_id, since_ms, ENDS_MAX))
 
 
 async def queue_counts(database: Database, queues: list[str]) -> dict[str, dict[JobState, int]]:

@@ -108,7 +108,7 @@ async def test_the_cursor_of_a_list_gives_exactly_what_the_list_lacks(client: Cl
         ids_of(first)[0]: ("CANCELLED", 0.0),
         ids_of(first)[1]: ("LEASED", 0.0),
         ids_of(first)[2]: ("QUEUED", 0.0),
-        **{job_id: ("QUEUED", 0.0) for job_id in second},
+        **dict.fromkeys(second, ("QUEUED", 0.0)),
     }
     await follower.until(expected)
     assert sorted(follower.told) == sorted(

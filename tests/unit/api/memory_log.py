@@ -11,14 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.domain import clusters
+from app.domain.clusters import DeadLetter
 from app.domain.commands import Report, ReportRuns
 from app.domain.decide import decide
 from app.domain.memory import MemoryState
 from app.domain.records import records_of
 from app.domain.state import Overlay
 from app.log import codec
+from app.log.dead_letters import Letter
 from app.log.errors import LogUnavailable
-from app.log.topics import CLUSTERS, COMMANDS, EVENTS
+from app.log.topics import CLUSTERS, COMMANDS, DEAD_LETTERS, EVENTS
 
 PARTITIONS = 4
 CLUSTER_PARTITIONS = 12
@@ -118,6 +120,14 @@ class MemoryLog:
 
     async def open_clusters(self, start: dict[int, int]) -> MemorySource:
         return MemorySource(self, CLUSTERS, start)
+
+    async def dead_letters(self, limit: int) -> list[Letter]:
+        """Those of argosy.dead-letters."""
+        return [
+            Letter(record.offset, record.timestamp_ms, codec.decode_as(DeadLetter, record.value))
+            for record in self.records[DEAD_LETTERS, 0][-limit:]
+            if record.value is not None
+        ]
 
     async def command_ends(self) -> dict[int, int]:
         return {partition: self.end(COMMANDS, partition) for partition in range(PARTITIONS)}

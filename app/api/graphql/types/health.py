@@ -1,10 +1,16 @@
 """How the pipeline is: views and what they still have to read."""
 
+from collections.abc import Sequence
+
 import strawberry
 
 from app.api.graphql.scalars import DateTime, Long
+from app.api.log_ports import LetterRecord
 from app.db.queries.view_health import ViewHealth
 from app.log.topics import EVENTS
+
+LATEST = 10
+MESSAGE_CHARS_MAX = 1_000
 
 
 @strawberry.type(
@@ -21,12 +27,56 @@ class ViewStatus:
     written: DateTime | None
 
 
-@strawberry.type(description="now: the API's clock; reading: whether it is at the end of the events")
+@strawberry.type(
+    description="a record, or an item of one, that an agent could not take; argosy-admin dead-letters shows it"
+)
+class DeadLetter:
+    number: Long
+    time: DateTime
+    topic: str
+    partition: int
+    offset: Long
+    component: str
+    reason: str
+    message: str
+
+
+@strawberry.type(
+    description="count: up to 1,000, which stand for that many or more; latest: the last ten, newest first"
+)
+class DeadLetters:
+    count: int
+    latest: list[DeadLetter]
+
+
+@strawberry.type(
+    description="now: the API's clock; reading: whether it is at the end of the events; "
+    "deadLetters: null when the log cannot be read now"
+)
 class Health:
     version: str
     now: DateTime
     reading: bool
     views: list[ViewStatus]
+    dead_letters: DeadLetters | None
+
+
+def dead_letters_of(letters: Sequence[LetterRecord]) -> DeadLetters:
+    return DeadLetters(count=len(letters), latest=[_dead_letter(each) for each in reversed(letters[-LATEST:])])
+
+
+def _dead_letter(found: LetterRecord) -> DeadLetter:
+    letter = found.letter
+    return DeadLetter(
+        number=Long(found.number),
+        time=DateTime(found.written_ms),
+        topic=letter.topic,
+        partition=letter.partition,
+        offset=Long(letter.offset),
+        component=letter.component,
+        reason=letter.reason,
+        message=letter.message[:MESSAGE_CHARS_MAX],
+    )
 
 
 def view_status_of(view: ViewHealth, decided: dict[int, int]) -> ViewStatus:

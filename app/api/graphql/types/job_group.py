@@ -29,7 +29,7 @@ class JobGroupEdge:
     cursor: Cursor
 
 
-@strawberry.type(description="complete: every matching job was counted, else the newest 50,000")
+@strawberry.type(description="complete: every matching job was counted, else the newest 50,000 (by annotations 10,000)")
 class JobGroupConnection:
     edges: list[JobGroupEdge]
     nodes: list[JobGroup]
