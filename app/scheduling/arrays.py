@@ -252,10 +252,9 @@ def _labels(parts: Parts) -> Arrays:
             unit_label[unit] = labels.setdefault(label, len(labels))
     nodes = round_.nodes
     entry_node = np.repeat(np.arange(len(nodes), dtype=np.int64), np.diff(nodes.label_start))
-    strings = {text: index for index, text in enumerate(nodes.strings)}
     label_ptr, sizes, members = [0], [], []
     for label in labels:
-        rows = np.flatnonzero(nodes.label_key == strings.get(label, -1))
+        rows = np.flatnonzero(nodes.label_key == (nodes.strings.index(label) if label in nodes.strings else -1))
         values = sorted(np.unique(nodes.label_value[rows]).tolist(), key=lambda value: nodes.strings[value])
         for value in values:
             members.append(entry_node[rows[nodes.label_value[rows] == value]])
@@ -292,9 +291,7 @@ def _queues(parts: Parts) -> Arrays:
         "queue_burst": np.array([q.limiter.burst if q.limiter else infinite for q in queues], np.float64),
         "cap_row": cap_row,
         "cap_limit": np.array([limit[ledger.caps[row]] for row in rows], np.int64).reshape(len(rows), width),
-        "cap_held": np.array([scaled.row(ledger.held_in_class[row]) for row in rows], np.int64).reshape(
-            len(rows), width
-        ),
+        "cap_held": scaled.rows([ledger.held_in_class[row] for row in rows]),
     }
 
 

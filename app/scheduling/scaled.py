@@ -54,9 +54,15 @@ class Scaled:
             is_floating=floating,
         )
 
-    def row(self, amounts: Sequence[int]) -> list[int]:
-        """Amounts by column, base units, that the units divide."""
-        return [min(amount // unit, UNLIMITED) for amount, unit in zip(amounts, self.unit.tolist(), strict=True)]
+    def rows(self, amounts: Sequence[Sequence[int]]) -> Int64:
+        """int64 (n, R): rows of amounts by column, base units, that the units divide; at most UNLIMITED."""
+        try:
+            exact = np.array(amounts, np.int64).reshape(len(amounts), len(self.unit))
+            rows: Int64 = np.minimum(exact // self.unit, UNLIMITED)
+            return rows
+        except OverflowError:
+            unit = self.unit.tolist()
+            return np.array([[min(a // u, UNLIMITED) for a, u in zip(row, unit, strict=True)] for row in amounts])
 
     def limit(self, caps: Caps) -> Int64:
         """Largest amounts by column; UNLIMITED where there is no cap."""
@@ -92,11 +98,6 @@ class Scaled:
 
 def charged_rows(round_: Round, ledger: Ledger, scaled: Scaled) -> Int64:
     """int64 (Q, R): what queues are charged with before the round."""
-    rows = [
-        [
-            min(a + b, UNLIMITED)
-            for a, b in zip(scaled.row(held), scaled.row(round_.resources.row(queue.penalty)), strict=True)
-        ]
-        for held, queue in zip(ledger.held, round_.queues, strict=True)
-    ]
-    return np.array(rows, np.int64).reshape(len(rows), len(scaled.unit))
+    penalties = [round_.resources.row(queue.penalty) for queue in round_.queues]
+    rows: Int64 = np.minimum(scaled.rows(ledger.held) + scaled.rows(penalties), UNLIMITED)
+    return rows

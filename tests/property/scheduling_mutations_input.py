@@ -161,7 +161,7 @@ ROWS: list[Row] = [
         "most[column]",
         "a_preempted_head_still_takes_its_turn",
     ),
-    (scaled.charged_rows, "min(a + b, UNLIMITED)", "min(a, UNLIMITED)", "a_penalty_counts_for_the_protected_fraction"),
+    (scaled.charged_rows, " + scaled.rows(penalties)", "", "a_penalty_counts_for_the_protected_fraction"),
     (ways.ways_of, "mask[first]", "mask[first] | 1", "t_rises_for_a_candidate_above"),
     (ways.ways_of, "home=False)", "home=True)", ("pressed", 8)),
     (ways._words, "row % 64", "row % 2", ("pressed", 4)),
