@@ -143,6 +143,7 @@ def test_a_queue_is_made_cordoned_and_let_go(visitor: Visitor, facts: Facts) -> 
     expect(page.get_by_text("cordoned", exact=True)).to_be_visible()
     assert facts.ask(QUEUE_FACTS, name=name)["queue"]["cordoned"] is True
     page.get_by_role("button", name="Uncordon").click()
+    expect(dialog(page).get_by_role("button", name="Uncordon")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_text("cordoned", exact=True)).to_have_count(0)
     assert facts.ask(QUEUE_FACTS, name=name)["queue"]["cordoned"] is False

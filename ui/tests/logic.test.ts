@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
 import { merged, patched, type JobRow } from "../src/app/jobWindow";
-import { endRate } from "../src/app/setProgress";
 import { csvCell, csvLine } from "../src/lib/csv";
 import { shareGrid } from "../src/lib/series";
 import { toYaml } from "../src/lib/yaml";
@@ -16,12 +15,6 @@ test("rows are changed in place, in the order they had; nothing new leaves the s
   const after = patched(before, new Map([["b", row("b", "RUNNING")]]));
   expect(after.map((each) => `${each.id} ${each.state}`)).toEqual(["a QUEUED", "b RUNNING", "c QUEUED"]);
   expect(patched(before, new Map([["b", row("b")]]))).toBe(before);
-});
-test("the rate counts the last minute, a younger set since it began, and a short time as five seconds at least", () => {
-  expect(endRate(0, 0, 100_000)).toBe(0);
-  expect(endRate(120, 0, 3_600_000)).toBe(2);
-  expect(endRate(20, 90_000, 100_000)).toBe(2);
-  expect(endRate(1, 99_000, 100_000)).toBeCloseTo(0.2);
 });
 test("cells of a file are quoted, and never run as formulas", () => {
   expect(csvLine(["a", 'say "hi"', "x,y"])).toBe('a,"say ""hi""","x,y"\r\n');

@@ -8,7 +8,7 @@ import { useTitle } from "../app/shell";
 import { graphql } from "../gql";
 import type { HealthPageQuery } from "../gql/graphql";
 import { duration, ms, whole } from "../lib/format";
-import { Answer, Empty } from "../parts/outcomes";
+import { Answer, Empty, Nothing } from "../parts/outcomes";
 import { Freshness } from "../parts/pieces";
 import { Time } from "../parts/times";
 import { texts } from "../texts/en";
@@ -16,7 +16,11 @@ import { totalUs } from "./overview";
 
 const HEALTH = graphql(`
   query HealthPage {
-    health { version now reading views { name version app topic partitions behind written } }
+    health {
+      version now reading
+      views { name version app topic partitions behind written }
+      deadLetters { count latest { number time topic partition offset component reason message } }
+    }
     clusters { name executorInstance lastHeard nodeCount }
     pools { name nodes }
   }
@@ -90,7 +94,43 @@ function Body({ data }: { data: HealthPageQuery }): ReactElement {
           )}
         </section>
       </div>
+      <DeadLetters letters={health.deadLetters} />
     </>
+  );
+}
+
+const LETTERS_MAX = 1_000;
+
+function DeadLetters({ letters }: { letters: HealthPageQuery["health"]["deadLetters"] }): ReactElement {
+  const count = letters?.count ?? 0;
+  return (
+    <section className="card">
+      <h2>
+        <span>{texts.health.deadLetters} {count > 0 ? <small>{whole(count)}{count >= LETTERS_MAX ? "+" : ""}</small> : null}</span>
+        {letters ? <Light good={count === 0}>{count === 0 ? texts.health.noDeadLetters : texts.health.someDeadLetters}</Light> : null}
+      </h2>
+      {!letters ? <Nothing text={texts.health.lettersUnknown} /> : (
+        <>
+          {letters.latest.length === 0 ? null : (
+            <div className="scroll-x">
+              <table className="table">
+                <thead><tr><th className="num">#</th><th className="num">{texts.health.when}</th><th>{texts.health.record}</th><th>{texts.health.component}</th><th>{texts.columns["reason"]}</th><th>{texts.health.message}</th></tr></thead>
+                <tbody>
+                  {letters.latest.map((letter) => (
+                    <tr key={letter.number}>
+                      <td className="num">{whole(letter.number)}</td><td className="num"><Time at={letter.time} /></td>
+                      <td className="mono nowrap">{letter.topic} {letter.partition}/{letter.offset}</td><td>{letter.component}</td><td>{letter.reason}</td>
+                      <td className="cut" style={{ maxWidth: 480 }} title={letter.message.slice(0, 500)}>{letter.message.slice(0, 300)}</td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+          )}
+          <p className="muted" style={{ margin: "8px 8px 0", fontSize: 12 }}>{texts.health.deadLettersHelp}</p>
+        </>
+      )}
+    </section>
   );
 }
 

@@ -4,11 +4,11 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { type ReactElement, useEffect, useState } from "react";
 import { useNow } from "../app/clock";
 import { usePolled } from "../app/polled";
-import { endRate, useEndedLately, useSetProgress } from "../app/setProgress";
+import { useSetProgress } from "../app/setProgress";
 import { useTitle } from "../app/shell";
 import { graphql } from "../gql";
 import type { JobSetPageQuery } from "../gql/graphql";
-import { age, duration, ms, percent, rate, whole } from "../lib/format";
+import { age, duration, percent, rate, whole } from "../lib/format";
 import { ENDED, LIVE, STATES, withKey } from "../lib/jobQuery";
 import { ActionMenu } from "../parts/jobActions";
 import { FailedJobs, FailureGroups, Feed, RunningJobs, SlowestJobs } from "../parts/jobSetLists";
@@ -21,7 +21,9 @@ import { texts } from "../texts/en";
 
 const SET = graphql(`
   query JobSetPage($queue: String!, $name: String!) {
-    jobSet(queue: $queue, name: $name) { queue name stateCounts { state count } total submittedEarliest lastTransitionLatest cursor }
+    jobSet(queue: $queue, name: $name) {
+      queue name stateCounts { state count } total submittedEarliest lastTransitionLatest finishedLatest rate etaSeconds cursor
+    }
     failures: jobGroups(filter: { queues: [$queue], jobSet: { eq: $name }, states: [FAILED, REJECTED, PREEMPTED] }, by: ["reasonCode", "exitCode"], first: 20) {
       complete nodes { count keys { field value } }
     }
@@ -93,11 +95,8 @@ function LiveBadge({ progress }: { progress: ReturnType<typeof useSetProgress> }
 }
 
 function Body({ data, set, progress, paused }: { data: JobSetPageQuery; set: NonNullable<JobSetPageQuery["jobSet"]>; progress: ReturnType<typeof useSetProgress>; paused: boolean }): ReactElement {
-  const lately = useEndedLately(set.queue, set.name, paused);
-  const now = useNow();
   const ended = countOf(set.stateCounts, ENDED);
   const left = set.total - ended;
-  const perSecond = lately === undefined || !set.submittedEarliest ? undefined : endRate(lately, ms(set.submittedEarliest), now);
   const query = withKey(withKey("", "queue", [set.queue]), "set", [set.name]);
   return (
     <>
@@ -116,10 +115,10 @@ function Body({ data, set, progress, paused }: { data: JobSetPageQuery; set: Non
         </div>
       </section>
       <div className="tiles">
-        <div className="tile" title={texts.jobSet.rateHelp}><span className="k">{texts.jobSet.rate}</span><div className="v">{perSecond === undefined ? texts.common.none : rate(perSecond)}</div></div>
-        <div className="tile"><span className="k">{texts.jobSet.eta}</span><div className="v">{left === 0 ? texts.common.none : perSecond ? duration((left / perSecond) * 1_000) : texts.jobSet.etaUnknown}</div></div>
+        <div className="tile" title={texts.jobSet.rateHelp}><span className="k">{texts.jobSet.rate}</span><div className="v">{rate(set.rate)}</div></div>
+        <div className="tile"><span className="k">{texts.jobSet.eta}</span><div className="v">{left === 0 ? texts.common.none : set.etaSeconds === null || set.etaSeconds === undefined ? texts.jobSet.etaUnknown : duration(set.etaSeconds * 1_000)}</div></div>
         <div className="tile"><span className="k">{texts.jobSet.first}</span><div className="v"><Time at={set.submittedEarliest} /></div></div>
-        <div className="tile"><span className="k">{texts.jobSet.last}</span><div className="v"><Time at={set.lastTransitionLatest} /></div></div>
+        <div className="tile"><span className="k">{set.finishedLatest ? texts.jobSet.finished : texts.jobSet.last}</span><div className="v"><Time at={set.finishedLatest ?? set.lastTransitionLatest} /></div></div>
       </div>
       <div className="grid2">
         <FailureGroups failures={data.failures} query={query} />

@@ -141,7 +141,7 @@ export function VirtualTable<Row>(props: Props<Row>): ReactElement {
                 <input type="checkbox" tabIndex={-1} checked={selected.has(key)} onChange={() => toggle(key)} aria-label={key} />
               </span>
               {columns.map((column) => (
-                <span key={column.key} role="gridcell" className={`vcell ${column.right ? "num" : ""} ${column.grow ? "grow" : ""}`} style={{ width: column.width }}>
+                <span key={column.key} role="gridcell" data-column={column.key} className={`vcell ${column.right ? "num" : ""} ${column.grow ? "grow" : ""}`} style={{ width: column.width }}>
                   {column.cell(row)}
                 </span>
               ))}
