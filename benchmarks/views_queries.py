@@ -32,7 +32,7 @@ SAMPLES = 3
 """of each page; a figure stands on those of both directions and three places"""
 READ_SHARE_MAX = 0.5
 """a plan that reads more of a table than this scans it"""
-SMALL_TABLE_ROWS = 5_000
+SMALL_TABLE_ROWS = 3_000
 ORDERS = tuple(order for order in JobOrderField if order is not JobOrderField.SUBMITTED)
 
 Asked = Callable[[Database], Awaitable[object]]

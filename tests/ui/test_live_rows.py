@@ -1,5 +1,5 @@
-"""Rows of the jobs page while jobs change: at 500 changes a second their order is stable, nothing is missed, and no restart
-of the API nor a hidden tab leaves a gap."""
+"""Rows of the jobs page while jobs change: at 500 changes a second their order is stable, nothing is missed, and no
+restart of the API nor a hidden tab leaves a gap."""
 
 import random
 import threading
