@@ -67,6 +67,11 @@ async def test_any_cut_into_steps_gives_the_events_rows_and_store_of_the_fold(te
     assert tenure.held() == fold.store()
     index = {key for key in fold.store() if key[:1] in (BY_SET, BY_GANG)}
     assert {entry for key, value in fold.state_rows().items() for entry in entries_of(key, value)} == index
+    queues = {row.incarnation for row in fold.state.rows.values() if isinstance(row, JobRow)}
+    assert len(queues) > 1
+    for queue in queues:
+        assert sorted(tenure.view.jobs_of_queue(queue, 10_000)) == sorted(fold.state.jobs_of_queue(queue, 10_000))
+        assert len(tenure.view.jobs_of_queue(queue, 1)) == 1
     gangs = {key for row in fold.state.rows.values() if isinstance(row, JobRow) and (key := gang_key_of(row))}
     assert gangs
     for gang in gangs:
