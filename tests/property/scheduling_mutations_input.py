@@ -57,6 +57,8 @@ ROWS: list[Row] = [
         "a_gang_above_the_limit_does_not_block_its_shape",
     ),
     (survey.add_up, " or closed[q]", "", ("pressed", 21)),
+    (survey.add_up, "row != last_row or ", "", ("mixed", 0)),
+    (survey.add_up, " or s != last_shape", "", ("pressed", 4)),
     (survey.add_up, "row = half", "row = 0", "a_gang_above_the_limit_does_not_block_its_shape"),
     (
         ledger.open_ledger,

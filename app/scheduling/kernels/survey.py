@@ -14,6 +14,14 @@ FOREIGN = -(1 << 40)
 
 
 @kernel
+def _add(low: I64, high: I64, amounts: I64, row: int, shape: int, times: int) -> None:
+    if times > 0:
+        for r in range(amounts.shape[1]):
+            low[row, r] += times * (amounts[shape, r] & LOW_MASK)
+            high[row, r] += times * (amounts[shape, r] >> LOW_BITS)
+
+
+@kernel
 def add_up(
     queue: I32,
     shape: I32,
@@ -33,6 +41,8 @@ def add_up(
     """
     half = low.shape[0] // 2
     groups = half // max(closed.size, 1)
+    # Neighbours are often alike: what they ask for is added once for all.
+    alike, last_row, last_shape = 0, 0, 0
     for job in range(queue.size):
         q = queue[job]
         if q < 0:
@@ -45,9 +55,11 @@ def add_up(
         s = shape[job]
         row += q * groups + group[s]
         counts[q] += 1
-        for r in range(amounts.shape[1]):
-            low[row, r] += amounts[s, r] & LOW_MASK
-            high[row, r] += amounts[s, r] >> LOW_BITS
+        if row != last_row or s != last_shape:
+            _add(low, high, amounts, last_row, last_shape, alike)
+            alike, last_row, last_shape = 0, row, s
+        alike += 1
+    _add(low, high, amounts, last_row, last_shape, alike)
 
 
 @kernel
