@@ -19,7 +19,7 @@ SHOWN = {
     "job-running": "Events",
     "job-sets": "Progress",
     "job-set": "Failures by reason",
-    "queues": "Filled: what it holds",
+    "queues": "fair share with what others leave",
     "queue": "Waiting for a node",
     "nodes": "nodes,",
     "node": "Allocatable",

@@ -39,25 +39,23 @@ export function Shell(): ReactElement {
   return (
     <div className="shell">
       <a className="skip" href="#content">{texts.nav.skip}</a>
-      <header className="side">
+      <nav className="side" aria-label={texts.nav.main}>
         <Link to="/" className="brand">
           <img src="/favicon.svg" alt="" />
           <span>{texts.product}</span>
         </Link>
-        <nav aria-label={texts.nav.main} style={{ display: "contents" }}>
           {PAGES.map(({ to, label, icon: Icon }) => (
             <Link key={to} to={to} className={placeOf(path) === to ? "nav on" : "nav"} aria-current={placeOf(path) === to ? "page" : undefined} title={label}>
               <Icon size={17} stroke={1.7} aria-hidden style={{ flex: "none" }} />
               <span>{label}</span>
             </Link>
           ))}
-        </nav>
         <div className="spacer" />
         <div className="tools">
           <Display />
           <ActionIcon variant="subtle" color="gray" aria-label={texts.keys.title} title={`${texts.keys.title} (?)`} onClick={() => setHelp(true)}><IconKeyboard size={18} stroke={1.7} /></ActionIcon>
         </div>
-      </header>
+      </nav>
       <main id="content" className="content">
         <Boundary at={path}>
           <Suspense fallback={<div className="page"><Loading rows={8} /></div>}>

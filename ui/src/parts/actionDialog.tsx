@@ -128,7 +128,7 @@ function Form({ verb, target, preview: found, priority, busy, onKeep, onRun }: F
       {mustBeSure ? <Checkbox mt="sm" size="xs" label={texts.actions.sure(whole(touched))} checked={sure} onChange={(event) => setSure(event.currentTarget.checked)} disabled={busy} /> : null}
       <Group justify="flex-end" mt="md" gap="xs">
         <Button size="xs" variant="default" onClick={onKeep} disabled={busy}>{texts.actions.keep}</Button>
-        <Button size="xs" color={verb === "REPRIORITIZE" ? undefined : "red.9"} type="submit" loading={busy} disabled={!ready}>{words.confirm(whole(touched), touched)}</Button>
+        <Button size="xs" color={verb === "REPRIORITIZE" ? "teal.9" : "red.9"} type="submit" loading={busy} disabled={!ready}>{words.confirm(whole(touched), touched)}</Button>
       </Group>
     </form>
   );

@@ -35,7 +35,7 @@ export function CordonButton({ queue, cordoned, why, again }: { queue: string; c
         {trouble === "" ? null : <div className="note bad" role="alert">{trouble.slice(0, 400)}</div>}
         <Group justify="flex-end" mt="md" gap="xs">
           <Button size="xs" variant="default" onClick={() => setOpen(false)} disabled={busy}>{texts.actions.keep}</Button>
-          <Button size="xs" data-autofocus loading={busy} onClick={() => void run()}>{verb}</Button>
+          <Button size="xs" color="teal.9" data-autofocus loading={busy} onClick={() => void run()}>{verb}</Button>
         </Group>
       </Modal>
     </>

@@ -83,7 +83,7 @@ export function ActionMenu({ target, queues = [], label, onDone, disabled = "" }
   const allowed = useAllowed();
   return (
     <>
-      <Menu position="bottom-end" withArrow width={290}>
+      <Menu position="bottom-end" withArrow width={290} withinPortal={false} withInitialFocusPlaceholder={false}>
         <Menu.Target>
           <Button size="xs" variant="default" rightSection={<IconChevronDown size={13} aria-hidden />}>{label}</Button>
         </Menu.Target>

@@ -84,7 +84,7 @@ export function PauseButton({ paused, onChange }: { paused: boolean; onChange: (
   const label = paused ? texts.common.resume : texts.common.pause;
   return (
     <Tooltip label={label} withArrow>
-      <ActionIcon variant={paused ? "filled" : "default"} aria-label={label} aria-pressed={paused} onClick={() => onChange(!paused)}>
+      <ActionIcon variant={paused ? "filled" : "default"} color="teal.9" aria-label={label} aria-pressed={paused} onClick={() => onChange(!paused)}>
         {paused ? <IconPlayerPlay size={15} /> : <IconPlayerPause size={15} />}
       </ActionIcon>
     </Tooltip>

@@ -56,7 +56,7 @@ export function QueueForm({ draft: given, onClose }: Props): ReactElement {
         {others.map((message) => <div key={message} className="note bad" role="alert" style={{ marginTop: 10 }}>{message.slice(0, 400)}</div>)}
         <Group justify="flex-end" mt="md" gap="xs">
           <Button size="xs" variant="default" onClick={() => onClose(undefined)} disabled={busy}>{words.discard}</Button>
-          <Button size="xs" type="submit" loading={busy}>{given === undefined ? words.create : words.save}</Button>
+          <Button size="xs" color="teal.9" type="submit" loading={busy}>{given === undefined ? words.create : words.save}</Button>
         </Group>
       </form>
     </Modal>
