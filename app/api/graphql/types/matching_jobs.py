@@ -35,7 +35,7 @@ class RefusedJobs:
 
 @strawberry.type(
     description="what a verb would meet; count = touched + refused; complete: false when there are more than the "
-    "100,000 newest, which were counted"
+    "50,000 newest, which were counted"
 )
 class MatchingJobs:
     count: Long
