@@ -2,13 +2,13 @@
 
 import json
 import re
-import time
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.stack.whole_stack import eventually
 from tests.ui.lookout import Facts, Visitor
+from tests.ui.seeded import CREATE_QUEUES
 from tests.ui.test_flows import JOBS, RUN, submit
 
 pytestmark = pytest.mark.stack
@@ -100,11 +100,11 @@ def test_a_node_is_cleared_of_its_jobs(visitor: Visitor, facts: Facts) -> None:
 
 
 def test_a_queue_is_changed_and_what_is_wrong_stands_at_its_field(visitor: Visitor, facts: Facts) -> None:
-    submit(facts, f"of-a-queue-{RUN}", 1, seconds=1)
-    page = visitor.open("/queues/flows")
+    name = f"edited-{RUN}"
+    facts.ask(CREATE_QUEUES, queues=[{"name": name}])
+    page = visitor.open(f"/queues/{name}")
     page.get_by_role("button", name="Edit").click()
-    factor = f"{time.time_ns() % 97 + 2}"
-    dialog(page).get_by_label("Priority factor").fill(factor)
+    dialog(page).get_by_label("Priority factor").fill("4")
     dialog(page).get_by_label("Owners").fill("carol")
     page.keyboard.press("Enter")
     dialog(page).get_by_label("Labels").fill("team=blue")
@@ -117,8 +117,8 @@ def test_a_queue_is_changed_and_what_is_wrong_stands_at_its_field(visitor: Visit
     dialog(page).get_by_role("button", name="Save").click()
     expect(dialog(page)).to_have_count(0)
     expect(page.get_by_text("argosy-preemptible: cpu ≤ 90 %")).to_be_visible()
-    queue = facts.ask(QUEUE_FACTS, name="flows")["queue"]
-    assert queue["priorityFactor"] == float(factor)
+    queue = facts.ask(QUEUE_FACTS, name=name)["queue"]
+    assert queue["priorityFactor"] == 4.0
     assert "carol" in queue["owners"]
     assert queue["labels"] == {"team": "blue"}
     assert queue["resourceLimitsByPriorityClass"] == {"argosy-preemptible": {"cpu": 0.9}}
@@ -126,7 +126,7 @@ def test_a_queue_is_changed_and_what_is_wrong_stands_at_its_field(visitor: Visit
     dialog(page).get_by_role("button", name="Remove this cap").click()
     dialog(page).get_by_role("button", name="Save").click()
     expect(dialog(page)).to_have_count(0)
-    after = facts.ask(QUEUE_FACTS, name="flows")["queue"]
+    after = facts.ask(QUEUE_FACTS, name=name)["queue"]
     assert after == {**queue, "resourceLimitsByPriorityClass": {}}
 
 

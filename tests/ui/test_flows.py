@@ -33,17 +33,21 @@ SLEEPER = {
 def submit(facts: Facts, job_set: str, jobs: int, *, seconds: int = 600, **more: object) -> list[str]:
     """Jobs of a queue of these tests alone."""
     facts.ask(CREATE_QUEUES, queues=[{"name": "flows"}])
+    answer = facts.ask(SUBMIT, input=call_of(job_set, jobs, seconds=seconds, **more))["submitJobs"]
+    assert not answer["errors"], answer
+    return [each["jobId"] for each in answer["results"]]
+
+
+def call_of(job_set: str, jobs: int, *, seconds: int, **more: object) -> dict[str, object]:
+    """The input of submitJobs for jobs that sleep."""
     spec = {**SLEEPER, "containers": [{**SLEEPER["containers"][0], "command": ["sleep", str(seconds)]}]}  # type: ignore[dict-item]
-    given = {
+    return {
         "queue": "flows",
         "jobSet": job_set,
         "requestId": f"{job_set}-{time.monotonic_ns()}",
         "podSpecs": [spec],
         "jobs": [{"podSpecIndex": 0, **more} for _ in range(jobs)],
     }
-    answer = facts.ask(SUBMIT, input=given)["submitJobs"]
-    assert not answer["errors"], answer
-    return [each["jobId"] for each in answer["results"]]
 
 
 def test_search_to_job_to_cancel_with_the_keyboard_alone(visitor: Visitor, facts: Facts) -> None:

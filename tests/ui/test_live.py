@@ -10,12 +10,13 @@ from playwright.sync_api import Page, expect
 
 from tests.stack.whole_stack import WholeStack, eventually
 from tests.ui.lookout import Facts, Visitor
-from tests.ui.test_flows import JOBS, RUN, submit
+from tests.ui.seeded import SUBMIT
+from tests.ui.test_flows import JOBS, RUN, call_of, submit
 
 pytestmark = pytest.mark.stack
 
 WATCHED, WATCHED_S = 20, 12
-LOAD_PER_S, LOAD_S, LOAD_JOB_S = 150, 12, 1
+LOAD_PER_S, LOAD_S, LOAD_JOB_S = 200, 12, 1
 CHANGES_PER_JOB = 5
 """submitted (and queued), leased, pending, running, ended"""
 CHANGES_PER_S_MIN = 500.0
@@ -33,7 +34,8 @@ class Load(threading.Thread):
         for second in range(LOAD_S):
             while time.monotonic() < began + second:
                 time.sleep(0.02)
-            submit(self._facts, self._job_set, LOAD_PER_S, seconds=LOAD_JOB_S)
+            call = call_of(self._job_set, LOAD_PER_S, seconds=LOAD_JOB_S)
+            self._facts.ask(SUBMIT.replace("VISIBLE", "LOGGED"), input=call)
 
 
 @contextmanager

@@ -40,7 +40,7 @@ export const JOB_COLUMNS: readonly JobColumn[] = [
   column("queue", 118, (row) => row.queue, { cell: (row) => <QueueLink name={row.queue} /> }),
   column("jobSet", 190, (row) => row.jobSet, { grow: true, cell: (row) => <JobSetLink queue={row.queue} name={row.jobSet} /> }),
   column("id", 218, (row) => row.id, { cell: (row) => <JobLink id={row.id} /> }),
-  column("submitted", 84, (row) => row.submitted, { right: true, cell: (row) => <Time at={row.submitted} /> }),
+  column("submitted", 96, (row) => row.submitted, { right: true, cell: (row) => <Time at={row.submitted} /> }),
   column("cpu", 62, (row) => row.requests.cpu, { right: true, cell: (row) => resource("cpu", row.requests.cpu) }),
   column("memory", 82, (row) => row.requests.memory, { right: true, cell: (row) => resource("memory", row.requests.memory) }),
   column("gpu", 50, (row) => String(row.requests.gpu), { right: true, cell: (row) => (row.requests.gpu === 0 ? <span className="muted">{texts.common.none}</span> : row.requests.gpu) }),
@@ -57,7 +57,7 @@ export const JOB_COLUMNS: readonly JobColumn[] = [
   column("namespace", 100, (row) => row.namespace),
   column("priorityClass", 140, (row) => row.priorityClass),
   column("disk", 82, (row) => row.requests.ephemeralStorage, { right: true, cell: (row) => resource("storage", row.requests.ephemeralStorage) }),
-  column("lastTransition", 84, (row) => row.lastTransition, { right: true, cell: (row) => <Time at={row.lastTransition} /> }),
+  column("lastTransition", 96, (row) => row.lastTransition, { right: true, cell: (row) => <Time at={row.lastTransition} /> }),
 ];
 
 export const SHOWN = ["state", "timeInState", "queue", "jobSet", "id", "submitted", "cpu", "memory", "gpu", "node", "exitCode"];
