@@ -55,28 +55,8 @@ function Body({ round }: { round: Round }): ReactElement {
   return (
     <>
       <div className="tiles">{tiles.map(([key, value]) => <div key={key} className="tile"><span className="k">{key}</span><div className="v">{value}</div></div>)}</div>
-      <section className="card"><h2>{texts.rounds.phases}</h2><PhaseBar timings={round.timings} /><PhaseLegend timings={round.timings} /></section>
       <div className="grid2">
-        <section className="card">
-          <h2>{texts.round.blockedJobs}</h2>
-          {round.blockedJobs.length === 0 ? <Nothing text={texts.round.nobodyBlocked} /> : (
-            <div className="scroll-x">
-              <table className="table">
-                <thead><tr><th>{texts.queues.name}</th><th className="num">{texts.round.jobs}</th><th>{texts.round.reason}</th><th>{texts.round.nodesThatDont}</th><th>{texts.round.missing}</th><th>{texts.round.example}</th></tr></thead>
-                <tbody>
-                  {round.blockedJobs.slice(0, SHOWN).map((blocked) => (
-                    <tr key={`${blocked.example} ${blocked.reason}`}>
-                      <td><QueueLink name={blocked.queue} /></td><td className="num">{whole(blocked.jobs)}</td><td>{texts.reasons[blocked.reason] ?? blocked.reason}</td>
-                      <td>{blocked.nodes.map((each) => `${whole(each.nodes)} ${each.reason}`).join(", ") || texts.common.none}</td>
-                      <td className="nowrap">{Object.entries(record(blocked.shortfall)).map(([name, quantity]) => `${resource(name, String(quantity))} ${name}`).join(", ") || texts.common.none}</td>
-                      <td><JobLink id={blocked.example} short /></td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
-          )}
-        </section>
+        <section className="card"><h2>{texts.rounds.phases}</h2><PhaseBar timings={round.timings} /><PhaseLegend timings={round.timings} /></section>
         <section className="card">
           <h2>{texts.round.shares}</h2>
           {round.shares.length === 0 ? <Nothing text={texts.round.noShares} /> : (
@@ -89,6 +69,26 @@ function Body({ round }: { round: Round }): ReactElement {
           )}
         </section>
       </div>
+      <section className="card">
+        <h2>{texts.round.blockedJobs}</h2>
+        {round.blockedJobs.length === 0 ? <Nothing text={texts.round.nobodyBlocked} /> : (
+          <div className="scroll-x">
+            <table className="table">
+              <thead><tr><th>{texts.queues.name}</th><th className="num">{texts.round.jobs}</th><th>{texts.round.reason}</th><th>{texts.round.nodesThatDont}</th><th>{texts.round.missing}</th><th>{texts.round.example}</th></tr></thead>
+              <tbody>
+                {round.blockedJobs.slice(0, SHOWN).map((blocked) => (
+                  <tr key={`${blocked.example} ${blocked.reason}`}>
+                    <td><QueueLink name={blocked.queue} /></td><td className="num">{whole(blocked.jobs)}</td><td>{texts.reasons[blocked.reason] ?? blocked.reason}</td>
+                    <td>{blocked.nodes.map((each) => `${whole(each.nodes)} ${each.reason}`).join(", ") || texts.common.none}</td>
+                    <td className="nowrap">{Object.entries(record(blocked.shortfall)).map(([name, quantity]) => `${resource(name, String(quantity))} ${name}`).join(", ") || texts.common.none}</td>
+                    <td><JobLink id={blocked.example} short /></td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        )}
+      </section>
       <section className="card">
         <h2>{texts.round.preemptions}</h2>
         {round.preemptions.length === 0 ? <Nothing text={texts.round.nobodyPreempted} /> : (
