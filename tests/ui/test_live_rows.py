@@ -31,16 +31,14 @@ REPRIORITIZE = """mutation ($queue: String!, $jobSet: String!, $ids: [ID!], $pri
     errors { message } } }"""
 # Notes what the table shows on every frame: an order that changed, a priority that went back.
 WATCH = """() => {
-  const seen = new Map(); const noted = {order: [], back: [], frames: 0}; let first = null;
+  const seen = new Map(), places = new Map(); const noted = {order: [], back: [], frames: 0};
   const look = () => {
     const rows = [...document.querySelectorAll("[role=grid] .vrow")].map((row) => ({
       at: Number(row.getAttribute("aria-rowindex")), id: row.querySelector("input").getAttribute("aria-label"),
       priority: Number(row.querySelector("[data-column=priority]")?.textContent ?? NaN)}));
-    rows.sort((a, b) => a.at - b.at);
-    const order = rows.map((row) => row.id).join(" ");
-    first ??= order;
-    if (order !== first) noted.order.push(order);
     for (const row of rows) {
+      if ((places.get(row.at) ?? row.id) !== row.id) noted.order.push(`${row.at}: ${places.get(row.at)} ${row.id}`);
+      places.set(row.at, row.id);
       if (seen.get(row.id) > row.priority) noted.back.push(`${row.id} ${seen.get(row.id)} -> ${row.priority}`);
       seen.set(row.id, row.priority);
     }
