@@ -50,7 +50,7 @@ export function HeatMap({ cells, label, describe, say, open }: Props): ReactElem
   }, []);
 
   const scheme = theme === "auto" ? "auto" : theme;
-  const drawing = useMemo(() => ({ cells, columns, size, width, height, active, scheme }), [cells, columns, size, width, height, active, scheme]);
+  const drawing = useMemo(() => ({ cells, columns, size, width, height, scheme }), [cells, columns, size, width, height, scheme]);
   useEffect(() => {
     const context = canvas.current?.getContext("2d");
     if (!context || drawing.width === 0) return;
@@ -79,11 +79,6 @@ export function HeatMap({ cells, label, describe, say, open }: Props): ReactElem
         context.lineTo(x + drawing.size - 2, y + 2);
         context.stroke();
       }
-      if (index === drawing.active) {
-        context.strokeStyle = colour("--text");
-        context.lineWidth = 2;
-        context.strokeRect(x - 1, y - 1, drawing.size + 2, drawing.size + 2);
-      }
       context.globalAlpha = 1;
     });
   }, [drawing]);
@@ -103,8 +98,10 @@ export function HeatMap({ cells, label, describe, say, open }: Props): ReactElem
     } else if (event.key === "Enter" && active >= 0) open(active);
   };
   const ratio = typeof window === "undefined" ? 1 : window.devicePixelRatio || 1;
+  // The mark of the cell under the pointer lies over the canvas: thousands of cells are not drawn anew when it moves.
+  const mark = { left: (active % columns) * (size + GAP), top: Math.floor(active / columns) * (size + GAP), width: size, height: size };
   return (
-    <div>
+    <div style={{ position: "relative" }}>
       <canvas
         ref={canvas}
         className="map"
@@ -126,6 +123,7 @@ export function HeatMap({ cells, label, describe, say, open }: Props): ReactElem
         onClick={() => active >= 0 && open(active)}
         onKeyDown={onKey}
       />
+      {active >= 0 ? <span className="cell-mark" style={mark} aria-hidden /> : null}
       {pointer !== undefined && active >= 0 ? (
         <div className="tip" style={{ left: Math.min(pointer.x + 14, window.innerWidth - 230), top: Math.min(pointer.y + 14, window.innerHeight - 150) }}>
           {describe(active)}
