@@ -199,3 +199,10 @@ def test_one_command_creates_a_bounded_number_of_queues() -> None:
     names = [f"q{number}" for number in range(QUEUES_PER_COMMAND_MAX + 1)]
     decision = p.decide(CreateQueues(principal=CHIEF, queues=tuple(QueueSpec(name=name) for name in names)))
     assert refusals(decision) == [(QUEUES_PER_COMMAND_MAX, "INVALID", f"queues[{QUEUES_PER_COMMAND_MAX}]")]
+
+
+def test_a_cordon_is_taken_back() -> None:
+    p = Partition()
+    update(p, CORDONER, cordoned=True)
+    assert codes(update(p, CORDONER, cordoned=False)) == []
+    assert not spec_of(p).cordoned
