@@ -31,7 +31,8 @@ TIMINGS = Timings(
     force_delete_ms=2_000,
     image_not_found_ms=1_000,
     image_unavailable_ms=1_000,
-    stuck_starting_ms=6_000,
+    # longer than an API server takes to be back, with the players of its pods
+    stuck_starting_ms=12_000,
     node_lost_ms=1_000,
     full_every_ms=3_000,
     full_retry_ms=1_000,
