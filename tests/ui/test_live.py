@@ -53,6 +53,13 @@ def ids_in_sight(page: Page) -> list[str]:
     return found
 
 
+def box_of_rows(page: Page) -> tuple[float, float]:
+    """Where the table begins and how high it is, in pixels: nothing that comes or goes around it may move rows."""
+    box = page.locator("[role=grid]").bounding_box()
+    assert box is not None
+    return box["y"], box["height"]
+
+
 def ended(facts: Facts, job_set: str) -> int:
     text = """query ($set: String!) { jobSet(queue: "flows", name: $set) { stateCounts { state count } } }"""
     found = facts.ask(text, set=job_set)["jobSet"]
@@ -65,12 +72,12 @@ def test_rows_keep_their_order_and_miss_nothing_at_500_changes_a_second(visitor:
     ids = submit(facts, watched, WATCHED, seconds=WATCHED_S)
     page = visitor.open("/jobs?q=queue:flows state:live,succeeded")
     expect(page.get_by_text(ids[0])).to_be_visible()
-    before = ids_in_sight(page)
+    before, box = ids_in_sight(page), box_of_rows(page)
     assert set(ids) <= set(before)
     began = time.monotonic()
     with load(facts, noise) as running:
         while running.is_alive():
-            assert ids_in_sight(page) == before
+            assert (ids_in_sight(page), box_of_rows(page)) == (before, box)
     eventually(lambda: ended(facts, noise) == LOAD_PER_S * LOAD_S, "all of the load has ended", within_s=60.0)
     changes_per_s = LOAD_PER_S * LOAD_S * CHANGES_PER_JOB / (time.monotonic() - began)
     eventually(lambda: ended(facts, watched) == WATCHED, "the watched jobs have ended", within_s=60.0)

@@ -194,7 +194,7 @@ def test_a_hidden_tab_asks_nothing_and_has_everything_when_it_is_shown_again(
 
 
 def test_pause_holds_the_rows_and_resume_brings_what_was_missed(visitor: Visitor, facts: Facts, base: str) -> None:
-    jobs = waiting_jobs(facts, "paused", 40)
+    jobs = waiting_jobs(facts, "paused", 60)
     page = visitor.open("/jobs?q=set:paused&cols=state,id,priority")
     page.get_by_role("button", name="Pause").click()
     with Load(base, "paused", jobs) as load:
