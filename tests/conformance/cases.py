@@ -66,12 +66,17 @@ def pod(*command: str, image: str = "busybox:1.37", **more: Any) -> dict[str, An
     return {"containers": [container(*command, image=image)], "terminationGracePeriodSeconds": 1, **more}
 
 
+def only_on(label: str) -> dict[str, Any]:
+    """On nodes with this label, which are tainted with it: what is done to them must not meet other cases."""
+    return {"nodeSelector": {label: "true"}, "tolerations": [{"key": label, "operator": "Exists"}]}
+
+
 RAN = ("LEASED", "PENDING", "RUNNING")
 HELD_UP = ("LEASED", "PENDING")
 AGAIN = ("LEASED", "LEASE_RETURNED", "QUEUED", "LEASED", "LEASE_RETURNED")
 
 PREEMPTOR = {
-    **pod("sleep", "1", nodeSelector={FULL_NODE_LABEL: "true"}, priorityClassName=HIGH),
+    **pod("sleep", "1", **only_on(FULL_NODE_LABEL), priorityClassName=HIGH),
     "containers": [container("sleep", "1", cpu="700m")],
 }
 """what takes the room of the case `preempted`; it must succeed"""
@@ -241,7 +246,7 @@ CASES = (
     Case(
         name="node-lost",
         what="the node leaves the cluster under the running pod; the job runs again elsewhere",
-        spec=pod("sleep", "2", nodeSelector={LOST_NODE_LABEL: "true"}),
+        spec=pod("sleep", "2", **only_on(LOST_NODE_LABEL)),
         annotations={"fake-cluster/lose-node-after-ms": "2000"},
         shows=("LEASED", "RUNNING", "LEASE_RETURNED", "QUEUED", "LEASED", "RUNNING"),
         ends="SUCCEEDED",
@@ -285,7 +290,7 @@ CASES = (
         name="preempted",
         what="a job of a higher priority class takes the room of the running pod",
         spec={
-            **pod("sleep", "600", nodeSelector={FULL_NODE_LABEL: "true"}, priorityClassName=LOW),
+            **pod("sleep", "600", **only_on(FULL_NODE_LABEL), priorityClassName=LOW),
             "containers": [container("sleep", "600", cpu="700m")],
         },
         shows=(*RAN, "PREEMPTING", "PREEMPTED"),

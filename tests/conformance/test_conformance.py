@@ -39,8 +39,15 @@ FAKE, REAL = "fake", "real"
 """cluster, pool and queue"""
 JOB_SET = "cases"
 PREEMPTOR_NAME = "preemptor"
-LOST = {"name": "lost", "count": 2, "labels": {LOST_NODE_LABEL: "true"}}
-FULL = {"name": "full", "count": 1, "cpu": FULL_NODE_CPU, "labels": {FULL_NODE_LABEL: "true"}}
+
+
+def own(label: str) -> dict[str, Any]:
+    """Labels and taints of nodes on which only some cases run."""
+    return {"labels": {label: "true"}, "taints": [{"key": label, "value": "true", "effect": "NoSchedule"}]}
+
+
+LOST = {"name": "lost", "count": 2, **own(LOST_NODE_LABEL)}
+FULL = {"name": "full", "count": 1, "cpu": FULL_NODE_CPU, **own(FULL_NODE_LABEL)}
 REAL_TIMES = {
     "image_not_found_s": 3,
     "image_unavailable_s": 3,
@@ -205,7 +212,8 @@ def plane() -> Iterator[KubePlane | None]:
             ):
                 for index in range(nodes.count):
                     body = node_object(nodes, index)
-                    body["metadata"]["labels"][label] = "true"
+                    body["metadata"]["labels"] |= own(label)["labels"]
+                    body["spec"] = {"taints": own(label)["taints"]}
                     plane.client.call("POST", "/api/v1/nodes", body)
             plane.make_namespace(FORBIDDEN_NAMESPACE, granted=False)
             for name, (priority, _) in CLASSES.items():
