@@ -4,8 +4,9 @@ Input: a prepared round, its decisions, the job columns as they are now. Output:
 state, each with the runs that it displaces, and the preemptions that wait for no lease.
 
 Rules. Every run that a round preempts on a node is displaced by each new lease there that does not fit into the room
-that the node has without it. A lease that displaces needs the position of each such run; where one has none yet (its
-own lease is not decided), the lease waits for a later round, and so do those of its whole gang. What no lease
+that the node has without it. A run that lost a floating resource is displaced by the lease of the job that took it,
+wherever either stands. A lease that displaces needs the position of each such run; where one has none yet (its own
+lease is not decided), the lease waits for a later round, and so do those of its whole gang. What no lease
 displaces and nobody's room depends on is preempted directly; the other members of a gang, of which a run is displaced,
 are left to the moment when that lease is applied (displacing.py).
 """
@@ -83,7 +84,9 @@ def commands_of(prepared: PreparedRound, decisions: Decisions, state: State, new
     by_node: dict[int, list[_Victim]] = {}
     for victim in victims:
         by_node.setdefault(victim.node, []).append(victim)
-    placed, displaced = _whole_gangs(prepared, *_placements(prepared, decisions, state.jobs, by_node))
+    placed, displaced = _whole_gangs(
+        prepared, *_placements(prepared, decisions, state.jobs, by_node, _robbed(prepared, decisions, victims))
+    )
     leases: dict[int, list[PlacedLease]] = {}
     for each in placed:
         job_id = state.jobs.job_id(int(prepared.slots[each.job]))
@@ -146,10 +149,31 @@ def _victims(prepared: PreparedRound, decisions: Decisions, state: State) -> lis
     return found
 
 
+def _robbed(prepared: PreparedRound, decisions: Decisions, victims: Sequence[_Victim]) -> dict[int, list[_Victim]]:
+    """By job that takes floating resources: the runs that lose theirs to it. Not all stand on its node, and those that
+    do may leave room enough for both."""
+    round_, scheduled = prepared.round, decisions.scheduled
+    floating = np.array([amount >= 0 for amount in round_.floating], np.bool_)
+    robbed: dict[int, list[_Victim]] = {}
+    if not floating.any():
+        return robbed
+    node_of = dict(zip(scheduled.job.tolist(), scheduled.node.tolist(), strict=True))
+    for victim in victims:
+        if victim.reason is PreemptReason.FAIR_SHARE and victim.by != NO_JOB:
+            asks = round_.shapes.requests[int(round_.jobs.shape[victim.job])][floating].any()
+            if asks or node_of.get(victim.by) != victim.node:
+                robbed.setdefault(victim.by, []).append(victim)
+    return robbed
+
+
 def _placements(
-    prepared: PreparedRound, decisions: Decisions, jobs: JobColumns, victims: Mapping[int, Sequence[_Victim]]
+    prepared: PreparedRound,
+    decisions: Decisions,
+    jobs: JobColumns,
+    victims: Mapping[int, Sequence[_Victim]],
+    robbed: Mapping[int, Sequence[_Victim]],
 ) -> tuple[list[_Placed], dict[int, tuple[RunPosition, ...]]]:
-    """Placements that may be sent, and by job the runs that it displaces."""
+    """Placements that may be sent, and by job the runs that it displaces. `victims`: by node; `robbed`: by job."""
     left = _room_now(prepared, victims)
     placed: list[_Placed] = []
     displaced: dict[int, tuple[RunPosition, ...]] = {}
@@ -165,16 +189,20 @@ def _placements(
         )
         if not holds:
             continue
-        room = left.get(node)
+        room, gone = left.get(node), {each.run_id: each for each in robbed.get(job, ())}
+        rest = None
         if room is not None:
-            needs = round_.shapes.requests[int(round_.jobs.shape[job])]
-            if (needs <= room).all():
-                room -= needs
-            else:
-                positions = [each.position for each in victims[node] if each.position is not None]
-                if len(positions) < len(victims[node]) or len(positions) > DISPLACED_PER_LEASE_MAX:
-                    continue
-                displaced[job] = tuple(positions)
+            rest = room - round_.shapes.requests[int(round_.jobs.shape[job])]
+            if (rest < 0).any():
+                rest = None
+                gone |= {each.run_id: each for each in victims[node]}
+        positions = [each.position for each in gone.values() if each.position is not None]
+        if len(positions) < len(gone) or len(positions) > DISPLACED_PER_LEASE_MAX:
+            continue
+        if positions:
+            displaced[job] = tuple(positions)
+        if rest is not None:
+            left[node] = rest
         placed.append(_Placed(job, node, at))
     return placed, displaced
 

@@ -35,7 +35,7 @@ from app.scheduler.shape_columns import ShapeColumns
 from app.scheduler.state import State
 from app.scheduling.nodes import Nodes
 from app.scheduling.resources import RESOURCES_MAX, Bool, Int64
-from app.scheduling.round import Cluster, Limiter, Round
+from app.scheduling.round import NOT_FLOATING, Cluster, Limiter, Round
 
 UNKNOWN_QUEUE = "?"
 Free = Int64
@@ -203,7 +203,9 @@ class PoolInput:
         if self._add_names(jobs.shape[standing.slots]):
             return self._base(moment)
         needs = shapes.needs(known.resources)
-        nodes = with_held(known, standing, needs, jobs.shape)
+        # Floating resources are nobody's room on a node.
+        of_nodes = np.where(np.array(self._rules.floating(known.resources)) == NOT_FLOATING, needs, 0)
+        nodes = with_held(known, standing, of_nodes, jobs.shape)
         return _Base(
             known=known,
             placements=placements,

@@ -13,6 +13,7 @@ from app.scheduling.kernels.state import (
     BUDGET,
     COUNTERS,
     FAIR_LEFT,
+    FLOATING_MOVES,
     FREED_RING,
     HEAP_ENTRIES_MAX,
     HEAP_SPARE,
@@ -42,6 +43,7 @@ WORKING = (
     *("free", "open", "cluster_left", "status", "reason", "fresh", "evicted_node_ptr", "evicted_turn", "waiting_turn"),
     *("closed", "capped", "charged", "queue_tokens", "cap_held", "floating_left", "round_placed", "tokens", "counters"),
     *(
+        "floating_taker",
         "blocked",
         "built",
         "is_dirty",
@@ -301,12 +303,11 @@ def _pool(parts: Parts) -> Arrays:
     columns = [column for column, _, _ in terms]
     left = floating_left(round_, parts.admission, ledger)
     units = scaled.unit.tolist()
-    counters = np.zeros(COUNTERS, np.int64)
-    counters[FAIR_LEFT] = (
-        UNLIMITED if config.fair_share_preemption_budget is None else config.fair_share_preemption_budget
-    )
+    counters, budget = np.zeros(COUNTERS, np.int64), config.fair_share_preemption_budget
+    counters[FAIR_LEFT] = UNLIMITED if budget is None else budget
     counters[BALANCING] = config.fair_share_preemption
     counters[URGENCY] = config.urgency_preemption
+    counters[FLOATING_MOVES] = budget is None and scaled.is_floating.any()
     counters[BUDGET] = UNLIMITED if config.decision_budget is None else config.decision_budget
     limiter = round_.limiter
     tokens = (float("inf"), float("inf")) if limiter is None else (limiter.tokens, limiter.burst)
@@ -315,6 +316,7 @@ def _pool(parts: Parts) -> Arrays:
         "cost_total": np.array([total / units[column] for column, total, _ in terms], np.float64),
         "cost_factor": np.array([factor for _, _, factor in terms], np.float64),
         "floating_left": np.array([max(a // u, -UNLIMITED) for a, u in zip(left, units, strict=True)], np.int64),
+        "floating_taker": np.full(len(units), -1, np.int64),
         "is_floating": scaled.is_floating.astype(np.uint8),
         "round_limit": scaled.limit(fraction_of(config.max_fraction_per_round, ledger.totals, round_)),
         "round_placed": np.zeros(len(units), np.int64),
@@ -379,7 +381,7 @@ def _preemption(parts: Parts) -> Arrays:
         "scratch": np.zeros(width, np.int64),
         "stamp": np.zeros(nodes if balancing else 0, np.int64),
         "gathered": np.zeros((nodes if balancing else 0, width), np.int64),
-        "journal": np.zeros((len(parts.evicted) + 2 * largest + 16, 2), np.int64),
+        "journal": np.zeros((len(parts.evicted) + 2 * largest + 16, 3), np.int64),
     }
 
 

@@ -136,7 +136,10 @@ def _preempted(figures: Figures, prepared: Prepared, placed: Int64) -> Preempted
         found = taker[state.node[runs]]
         return np.where((found >= 0) & (state.level[found] > state.level[runs]), found, NO_JOB)
 
-    left = np.flatnonzero(state.status[gone] == EVICTED)
+    # Where a job is named already, it took a floating resource of the run.
+    evicted = state.status[gone] == EVICTED
+    reason[evicted & (by >= 0)] = PreemptionReason.FAIR_SHARE
+    left = np.flatnonzero(evicted & (by < 0))
     by[left] = takers_of(gone[left])
     reason[left] = np.where(by[left] >= 0, PreemptionReason.URGENCY, PreemptionReason.OVERCOMMITTED)
     for at in left[(by[left] < 0) & (state.unit[gone[left]] >= 0)].tolist():

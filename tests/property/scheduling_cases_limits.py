@@ -164,3 +164,82 @@ def the_most_urgent_job_is_named() -> Json:
     made = balanced([host("n", 6, labels=ZONE), host("m", 4)], [run, late, *waiting], {"a": 5})
     made["config"]["protectedFractionOfFairShare"] = 0.9
     return made
+
+
+LICENCE = {"cpu": 1, "licence": 1}
+TAKER = {"nodeSelector": ZONE, "requests": LICENCE}
+
+
+def a_licence_changes_hands() -> Json:
+    """There is room for both, but one licence: x, on the other node, takes that of the run."""
+    nodes = [host("n", 2), host("m", 2, labels=ZONE)]
+    runs = [evicted(1, 1, "n", requests=LICENCE), evicted(2, 1, "n")]
+    return balanced(nodes, [*runs, wants("x", "c", 1, **TAKER)], floatingResources={"licence": 1})
+
+
+def a_budget_keeps_licences_where_they_are() -> Json:
+    made = a_licence_changes_hands()
+    made["config"]["fairSharePreemptionBudget"] = 9
+    return made
+
+
+def too_many_licences_are_in_use() -> Json:
+    """One licence is left beside the run that may not go: the first of three returns with it."""
+    runs = [evicted(n, 1, "n", requests=LICENCE) for n in (1, 2, 3)]
+    fixed = wants("fixed", "b", 1, requests=LICENCE, priorityClass="fixed", run={"node": "n"})
+    return balanced([host("n", 8)], [*runs, fixed, evicted(4, 1, "n")], floatingResources={"licence": 2})
+
+
+def who_asks_for_no_licence_returns_or_comes_though_too_many_are_in_use() -> Json:
+    fixed = wants("fixed", "b", 1, requests=LICENCE, priorityClass="fixed", run={"node": "n"})
+    return balanced([host("n", 8)], [fixed, evicted(1, 1, "n"), wants("x", "c", 1)], floatingResources={"licence": 0})
+
+
+def a_gang_returns_with_all_its_licences_or_not_at_all() -> Json:
+    """One of its two licences is left when x and the run before it have theirs."""
+    gang = {"id": "g", "cardinality": 2}
+    nodes = [host("n", 2), host("k", 2), host("m", 2, labels=ZONE)]
+    runs = [evicted(n, 1, where, requests=LICENCE, gang=gang) for n, where in ((1, "n"), (2, "k"))]
+    alone = evicted(0, 1, "k", requests=LICENCE)
+    return balanced(nodes, [*runs, alone, wants("x", "c", 1, **TAKER)], floatingResources={"licence": 3})
+
+
+def a_gang_that_lacks_room_takes_no_licences() -> Json:
+    """The node shrank, so the gang does not return; the run after it does, with the licence that is left."""
+    gang = {"id": "g", "cardinality": 2}
+    runs = [evicted(1, 3, "n", gang=gang, requests={"cpu": 3, "licence": 1}), evicted(1, 1, "k", gang=gang)]
+    return balanced(
+        [host("n", 2), host("k", 2)],
+        [*runs, evicted(2, 1, "k", requests=LICENCE)],
+        floatingResources={"licence": 1},
+    )
+
+
+def who_took_a_licence_is_told_though_a_gang_failed_after_that() -> Json:
+    """x takes the licence of the run; the gang then takes its room, and fails."""
+    waiting = [wants("x", "b", 1, **TAKER), *failing_gang({"requests": {"cpu": 4}})]
+    nodes = [host("n", 4), host("m", 1, labels=ZONE)]
+    runs = [evicted(1, 4, "n", requests={"cpu": 4, "licence": 1})]
+    return balanced(nodes, [*runs, *waiting], {"a": 50, "b": 1000}, floatingResources={"licence": 1})
+
+
+def nobody_is_told_of_a_gang_that_failed() -> Json:
+    """It took the room of both runs. The node shrank, so that one of them does not return."""
+    waiting = failing_gang({"requests": {"cpu": 2}})
+    runs = [evicted(1, 2, "n"), evicted(2, 2, "n")]
+    return balanced([host("n", 2)], [*runs, *waiting], {"c": 9000})
+
+
+def a_licence_is_taken_by_the_last_of_several() -> Json:
+    """x takes the free licence, y the run's; z asks for none."""
+    nodes = [host("n", 2), host("m", 9, labels=ZONE)]
+    waiting = [wants("x", "b", 1, **TAKER), wants("y", "c", 1, **TAKER), wants("z", "d", 1, nodeSelector=ZONE)]
+    run = evicted(1, 1, "n", requests=LICENCE)
+    return balanced(nodes, [run, *waiting], floatingResources={"licence": 2})
+
+
+def licences_of_runs_within_the_share_stay() -> Json:
+    """The queue is below many times its share, so nothing is evicted, and x waits."""
+    made = a_licence_changes_hands()
+    made["config"]["protectedFractionOfFairShare"] = 9000
+    return made

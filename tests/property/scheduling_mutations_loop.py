@@ -1,6 +1,7 @@
 """Mutations of the loop: turns, limits, the steps of placing, gangs, rooms and their undoing."""
 
-from app.scheduling.kernels import passes, placing, queue_heap, rooms
+from app.scheduling import arrays, outcome
+from app.scheduling.kernels import floating, passes, placing, queue_heap, rooms
 from tests.property.scheduling_mutants import Row, mutations
 
 REKEY_NEW = """for q in range(st.rank.size):
@@ -21,6 +22,7 @@ REKEY_ALL = """for at in range(st.turn_length[0]):
             drop_first(st)
             continue"""
 """All heads are looked at again before each turn."""
+NO_LICENCE = "who_asks_for_no_licence_returns_or_comes_though_too_many_are_in_use"
 ROWS: list[Row] = [
     # turns
     (
@@ -59,7 +61,7 @@ ROWS: list[Row] = [
     (passes.run, "st.queue_tokens[queue] < 1", "st.queue_tokens[queue] <= 0", "half_a_token_of_a_queue_is_none"),
     (passes._advance, "st.status[st.evicted_unit[at]] != EVICTED", "False", ("pressed", 36)),
     (passes._advance, "if st.unit[job] >= 0:\n            break", "if False:\n            break", ("pressed", 2)),
-    (passes._advance, "st.capped.size and _is_capped(st, base + shape)", "False", ("mixed", 5)),
+    (passes._advance, "st.capped.size and is_capped(st, base + shape)", "False", ("mixed", 5)),
     (passes._advance, "base = queue * st.ask.shape[0]", "base = 0", "a_limit_of_one_queue_says_nothing_of_another"),
     (
         passes.charge,
@@ -100,8 +102,8 @@ ROWS: list[Row] = [
     ),
     (
         passes.refusal,
-        "if single:\n                    _set_capped",
-        "if True:\n                    _set_capped",
+        "if single:\n                    set_capped",
+        "if True:\n                    set_capped",
         "a_gang_above_the_limit_does_not_block_its_shape",
     ),
     (
@@ -110,7 +112,7 @@ ROWS: list[Row] = [
         "if True:\n                st.blocked",
         "a_gang_beyond_a_floating_resource_does_not_block_its_shape",
     ),
-    (passes.refusal, "st.is_floating[r] and ask[r] > 0", "st.is_floating[r]", ("mixed", 5)),
+    (passes.refusal, "st.is_floating[r] and ask[r] > 0", "st.is_floating[r]", NO_LICENCE),
     (passes._try_new, "if single and st.blocked[shape]:", "if False:", "a_hopeless_head_still_takes_its_turn"),
     (
         passes._try_new,
@@ -140,6 +142,47 @@ ROWS: list[Row] = [
         "the_best_value_is_the_one_that_preempts_at_the_lowest_priorities",
     ),
     (passes._overdrawn_nodes, "range(1, st.free.shape[0])", "range(2, st.free.shape[0])", ("pressed", 2)),
+    # licences of evicted runs
+    (passes.evict_all, "if st.counters[FLOATING_MOVES]:", "if False:", "a_licence_changes_hands"),
+    (floating.release, "+= st.ask[shape, r]", "+= 0", "a_licence_changes_hands"),
+    (passes._try_return, "if moves and is_taken(st, job):", "if False:", "a_licence_changes_hands"),
+    (passes._try_return, "take_back(st)", "pass", "too_many_licences_are_in_use"),
+    (
+        passes._try_return,
+        "if moves:",
+        "if False:",
+        "too_many_licences_are_in_use",
+    ),
+    (passes._try_new, "st.floating_taker[r] = job", "pass", "a_licence_changes_hands"),
+    (
+        passes._try_new,
+        "if ask[r] > 0:\n                st.floating_taker",
+        "if True:\n                st.floating_taker",
+        "a_licence_is_taken_by_the_last_of_several",
+    ),
+    (
+        floating.is_taken,
+        "ask[r] > 0 and ",
+        "",
+        NO_LICENCE,
+    ),
+    (
+        floating.is_taken,
+        "ask[r] > st.floating_left[r]",
+        "st.floating_left[r] < 1",
+        "a_gang_returns_with_all_its_licences_or_not_at_all",
+    ),
+    (floating._name, "if unit < 0:", "if True:", "a_gang_returns_with_all_its_licences_or_not_at_all"),
+    (floating.take_back, "-= st.unit_ask[r]", "-= 0", "too_many_licences_are_in_use"),
+    (arrays._pool, "budget is None and scaled", "scaled", "a_budget_keeps_licences_where_they_are"),
+    (outcome._preempted, "evicted & (by < 0)", "evicted", "a_licence_changes_hands"),
+    (rooms.undo, "st.by[job] = st.journal", "_ = st.journal", "nobody_is_told_of_a_gang_that_failed"),
+    (
+        rooms.undo,
+        "st.by[job] = st.journal[st.counters[JOURNAL], 2]",
+        "st.by[job] = -1",
+        "who_took_a_licence_is_told_though_a_gang_failed_after_that",
+    ),
     # the steps of placing
     (placing.place_job, "_find(st, wide(0), way", "_find(st, level, way", "a_gang_that_needs_preemption"),
     (placing._is_feasible, "node < 0 and st.counters[JOURNAL] == 0", "node < 0", "a_gang_that_failed_closes_no_way"),

@@ -21,7 +21,7 @@ class Reference(Turns):
 
         result: dict[str, tuple[str, str | None]] = {}
         for j in self.running:
-            if self.state[j["id"]] == "preempted":
+            if self.state[j["id"]] == "preempted" or (self.state[j["id"]] == "evicted" and j["id"] in self.cause):
                 result[j["id"]] = self.cause[j["id"]]
             elif self.state[j["id"]] == "evicted":
                 own = taker(j)

@@ -31,6 +31,9 @@ class Turns(Placing):
         limit = self.config.get("fairSharePreemptionBudget")
         self.budget: float = float("inf") if limit is None else limit
         self.balancing = self.config.get("fairSharePreemption", True)
+        # A budget is hard: with one, nobody loses a licence.
+        self.licences_move = limit is None
+        self.last_taker: dict[str, str] = {}
         self.always = {
             n["name"]
             for n in self.nodes
@@ -73,10 +76,20 @@ class Turns(Placing):
     def evict(self, members: list[Json]) -> None:
         for j in members:
             self.set_state(j, "evicted")
+            if self.licences_move:
+                for r in self.floating_free:
+                    self.floating_free[r] += self.needs[j["id"]].get(r, 0)
 
     def returns(self, members: list[Json], *, repair: bool) -> bool:
-        """A unit returns to its own nodes if all of it can."""
+        """A unit returns to its own nodes if all of it can, and the licences that it held are there."""
         saved = self.snapshot()
+        gone = [j for j in members if self.state[j["id"]] == "evicted"]
+        wanted = plus(*[self.needs[j["id"]] for j in gone])
+        for r, licences in self.floating_free.items():
+            if self.licences_move and wanted.get(r, 0) > 0 and wanted[r] > licences:
+                if r in self.last_taker:
+                    self.cause.update({j["id"]: ("fairShare", self.last_taker[r]) for j in gone})
+                return False
         for j in members:
             if self.state[j["id"]] != "evicted":
                 continue
@@ -87,6 +100,9 @@ class Turns(Placing):
                 self.restore(saved)
                 return False
             self.set_state(j, "placed" if j["id"] in self.placed_now else "running")
+        if self.licences_move:
+            for r in self.floating_free:
+                self.floating_free[r] -= wanted.get(r, 0)
         return True
 
     def running_key(self, j: Json) -> tuple[Any, ...]:
@@ -264,7 +280,10 @@ class Turns(Placing):
                 self.tokens -= len(unit)
                 self.queue_tokens[q] -= len(unit)
                 for r in self.floating_free:
-                    self.floating_free[r] -= sum(self.needs[m["id"]].get(r, 0) for m in unit)
+                    taken = sum(self.needs[m["id"]].get(r, 0) for m in unit)
+                    self.floating_free[r] -= taken
+                    if taken:
+                        self.last_taker[r] = unit[-1]["id"]
                 return
             reason = "noNodeFits"
         for member in unit:

@@ -90,3 +90,33 @@ def test_gangs_take_what_they_need_by_every_step_or_nothing() -> None:
     assert {by for _, by in lost.values()} == {"g1", "g2"}
     assert told(scheduling_cases.the_budget_ends_inside_a_gang) == ({}, {})
     assert told(scheduling_cases.two_gangs_compete)[0] == {"c0": "n", "c1": "m"}
+
+
+def test_a_licence_goes_from_the_queue_above_its_share_to_another_on_another_node() -> None:
+    assert told(scheduling_cases_limits.a_licence_changes_hands) == ({"x": "m"}, {"a1-n-1": ("fairShare", "x")})
+    assert told(scheduling_cases_limits.a_licence_is_taken_by_the_last_of_several)[1] == {"a1-n-1": ("fairShare", "y")}
+    assert told(scheduling_cases_limits.licences_of_runs_within_the_share_stay) == ({}, {})
+    assert told(scheduling_cases_limits.a_budget_keeps_licences_where_they_are) == ({}, {})
+
+
+def test_the_last_runs_give_back_licences_that_were_in_use_twice() -> None:
+    lost: dict[str, tuple[str, str | None]] = {f"a{n}-n-1": ("overcommitted", None) for n in (2, 3)}
+    assert told(scheduling_cases_limits.too_many_licences_are_in_use) == ({}, lost)
+    no_licence = scheduling_cases_limits.who_asks_for_no_licence_returns_or_comes_though_too_many_are_in_use
+    assert told(no_licence) == ({"x": "n"}, {})
+
+
+def test_a_gang_returns_with_all_its_licences_or_loses_all() -> None:
+    lost: dict[str, tuple[str, str | None]] = {"a1-n-1": ("fairShare", "x"), "a2-k-1": ("fairShare", "x")}
+    assert told(scheduling_cases_limits.a_gang_returns_with_all_its_licences_or_not_at_all) == ({"x": "m"}, lost)
+    lost = {"a1-n-3": ("overcommitted", None), "a1-k-1": ("overcommitted", None)}
+    assert told(scheduling_cases_limits.a_gang_that_lacks_room_takes_no_licences) == ({}, lost)
+
+
+def test_a_failed_gang_is_no_cause_and_hides_none() -> None:
+    places, lost = told(scheduling_cases_limits.who_took_a_licence_is_told_though_a_gang_failed_after_that)
+    assert (places, lost) == ({"x": "m"}, {"a1-n-4": ("fairShare", "x")})
+    assert told(scheduling_cases_limits.nobody_is_told_of_a_gang_that_failed) == (
+        {},
+        {"a2-n-2": ("overcommitted", None)},
+    )

@@ -190,6 +190,17 @@ def test_limits_are_never_exceeded(seed: Seed) -> None:
         assert len(lost) <= config["fairSharePreemptionBudget"]
 
 
+@every_round
+def test_floating_resources_in_use_exceed_the_pool_only_where_they_did_before(seed: Seed) -> None:
+    document, decided = decided_round(seed)
+    rules = Reference(json.loads(json.dumps(document)))
+    before = {job["id"] for job in rules.holding}
+    after = before - {each["job"] for each in decided["preempted"]} | {each["job"] for each in decided["scheduled"]}
+    for name, amount in rules.floating.items():
+        used_before, used = (sum(rules.needs[job].get(name, 0) for job in jobs) for jobs in (before, after))
+        assert used <= max(amount, used_before)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_with_one_shape_and_room_for_some_queues_end_within_one_job_of_each_other(seed: int) -> None:
     r = Random(seed)

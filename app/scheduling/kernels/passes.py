@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from app.scheduling.kernels.capped import is_capped, set_capped
+from app.scheduling.kernels.floating import is_taken, release, take_back
 from app.scheduling.kernels.jit import kernel, wide
 from app.scheduling.kernels.placing import place_unit, return_unit
 from app.scheduling.kernels.queue_heap import append, ask_of, drop_first, set_key, sink, start
@@ -17,6 +19,7 @@ from app.scheduling.kernels.state import (
     EVICTED,
     EXHAUSTED,
     FLOATING,
+    FLOATING_MOVES,
     JOURNAL,
     NO_NODE_FITS,
     ORDERED,
@@ -82,6 +85,8 @@ def evict_all(st: State, jobs: np.ndarray) -> None:
         for r in range(st.ask.shape[1]):
             st.charged[queue, r] -= st.ask[shape, r]
         _charge_class(st, job, wide(-1))
+        if st.counters[FLOATING_MOVES]:
+            release(st, job)
 
 
 @kernel
@@ -146,24 +151,6 @@ def _list_by_node(st: State, count: int) -> None:
 
 
 @kernel
-def _is_capped(st: State, key: int) -> bool:
-    at = (key ^ (key >> 15)) % st.capped.size
-    while st.capped[at] >= 0:
-        if st.capped[at] == key:
-            return True
-        at = (at + 1) % st.capped.size
-    return False
-
-
-@kernel
-def _set_capped(st: State, key: int) -> None:
-    at = (key ^ (key >> 15)) % st.capped.size
-    while st.capped[at] >= 0:
-        at = (at + 1) % st.capped.size
-    st.capped[at] = key
-
-
-@kernel
 def _give_reason(st: State, job: int, reason: int) -> None:
     unit = st.unit[job]
     if unit < 0:
@@ -203,7 +190,7 @@ def refusal(st: State, queue: int, job: int, ask: np.ndarray, members: int) -> i
         for r in range(ask.size):
             if st.cap_held[row, r] + ask[r] > st.cap_limit[row, r]:
                 if single:
-                    _set_capped(st, queue * st.ask.shape[0] + shape)
+                    set_capped(st, queue * st.ask.shape[0] + shape)
                 return QUEUE_LIMIT
     for r in range(ask.size):
         if st.is_floating[r] and ask[r] > 0 and ask[r] > st.floating_left[r]:
@@ -211,6 +198,19 @@ def refusal(st: State, queue: int, job: int, ask: np.ndarray, members: int) -> i
                 st.blocked[shape] = FLOATING + 1
             return FLOATING
     return UNDECIDED
+
+
+@kernel
+def _try_return(st: State, job: int, check_level: int) -> None:
+    """An evicted unit returns, if its floating resources and its room are still there."""
+    moves = st.counters[FLOATING_MOVES]
+    if moves and is_taken(st, job):
+        return
+    if return_unit(st, job, check_level):
+        if moves:
+            take_back(st)
+        charge(st, job)
+        st.counters[JOURNAL] = 0
 
 
 @kernel
@@ -253,6 +253,8 @@ def _try_new(st: State, queue: int, job: int) -> None:
         st.round_placed[r] += ask[r]
         if st.is_floating[r]:
             st.floating_left[r] -= ask[r]
+            if ask[r] > 0:
+                st.floating_taker[r] = job
     st.tokens[TOKENS] -= members
     st.queue_tokens[queue] -= members
     charge(st, job)
@@ -292,7 +294,7 @@ def _advance(st: State, queue: int, by_level: bool, large: bool) -> bool:
         shape = st.shape[job]
         if st.blocked[shape]:
             at = st.waiting_run[at]
-        elif st.capped.size and _is_capped(st, base + shape):
+        elif st.capped.size and is_capped(st, base + shape):
             st.reason[job] = QUEUE_LIMIT
             at += 1
         else:
@@ -321,9 +323,8 @@ def run(st: State, by_level: bool, large: bool) -> int:
         if st.evicted_turn[queue] < st.evicted_ptr[queue + 1]:
             job = st.evicted_unit[st.evicted_turn[queue]]
             st.evicted_turn[queue] += 1
-            if st.status[job] == EVICTED and return_unit(st, job, wide(1) if by_level else wide(-1)):
-                charge(st, job)
-                st.counters[JOURNAL] = 0
+            if st.status[job] == EVICTED:
+                _try_return(st, job, wide(1) if by_level else wide(-1))
         else:
             if over == UNDECIDED:
                 over = _over(st)

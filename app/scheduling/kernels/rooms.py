@@ -92,6 +92,7 @@ def place(st: State, job: int, node: int, level: int, method: int) -> None:
 def evict(st: State, job: int) -> None:
     """Makes a job's room free for all but candidates that hurt nobody."""
     st.status[job] = EVICTED
+    st.by[job] = -1
     add_room(st, st.node[job], st.shape[job], wide(1), st.level[job], wide(1))
 
 
@@ -112,6 +113,7 @@ def has_returned(st: State, job: int, check_level: int) -> bool:
 @kernel
 def preempt(st: State, job: int, by: int, reason: int, low: int, high: int) -> None:
     """Takes the place of an evicted job away for good."""
+    st.journal[st.counters[JOURNAL], 2] = st.by[job]
     st.status[job] = PREEMPTED
     st.by[job] = by
     st.reason[job] = reason
@@ -140,6 +142,7 @@ def undo(st: State, mark: int) -> None:
         elif kind == DID_PREEMPT:
             add_room(st, node, shape, wide(0), wide(0), wide(-1))
             st.status[job] = EVICTED
+            st.by[job] = st.journal[st.counters[JOURNAL], 2]
             st.counters[FAIR_LEFT] += 1
             st.counters[TAIL] = st.evicted_at.size
             note_freed(st, node, wide(1), wide(0))

@@ -22,8 +22,10 @@ WAITING, BOUND, EVICTED, PREEMPTED, PLACED = 0, 1, 2, 3, 4
 # ways of coming to a node (decisions.Method)
 FREE, FAIR, URGENT, AWAY_OFFSET = 0, 1, 2, 3
 # counters
-(CONSIDERED, STAMP, JOURNAL, ORDERED, FAIR_LEFT, BALANCING, URGENCY, BUDGET, TAIL, HEAP_USED) = range(10)
-COUNTERS = 10
+(CONSIDERED, STAMP, JOURNAL, ORDERED, FAIR_LEFT, BALANCING, URGENCY, BUDGET, TAIL, HEAP_USED, FLOATING_MOVES) = range(
+    11
+)
+COUNTERS = 11
 # tokens of the pool
 TOKENS, BURST = 0, 1
 NOWHERE = -1
@@ -140,6 +142,7 @@ class State(NamedTuple):
     cost_total: F64
     cost_factor: F64
     floating_left: I64  # (R,)
+    floating_taker: I64  # (R,) the last job that was placed and asks for it, or -1
     is_floating: U8
     round_limit: I64  # (R,)
     round_placed: I64  # (R,)
@@ -183,7 +186,7 @@ class State(NamedTuple):
     scratch: I64  # (R,)
     stamp: I64  # (N,)
     gathered: I64  # (N, R)
-    journal: I64  # (.., 3)
+    journal: I64  # (.., 3) kind, job, and of what is preempted `by` as it was
 
     @classmethod
     def dimensions(cls) -> dict[str, int]:
