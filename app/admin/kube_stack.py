@@ -78,7 +78,8 @@ def kube_steps(settings: Settings, node: KubeNode, log: Callable[[str], Path]) -
             )
         ),
         Step(
-            calls=(lambda: node.furnish(KubeNodes(count=settings.dev.kube_nodes)),),
+            # Smaller than the fake clusters' nodes, so that best fit takes them first and one sees real pods.
+            calls=(lambda: node.furnish(KubeNodes(count=settings.dev.kube_nodes, cpu="16", memory="64Gi")),),
             stage=Stage(
                 processes=(
                     ProcessPlan(
