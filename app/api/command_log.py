@@ -7,7 +7,7 @@ Inputs: commands (app.domain). Outputs: their offsets. Errors: `CommandTooLarge`
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from app.api.errors import ApiError
 from app.api.log_ports import LogWriter
@@ -44,6 +44,25 @@ class CommandLog:
     async def send(self, partition: int, command: Command, *, key: str) -> int:
         """Appends a command and returns its offset. Raises CommandTooLarge, ApiError UNAVAILABLE."""
         return await self.send_encoded(partition, self.encoded(command), key=key)
+
+    async def send_each(
+        self, commands: Mapping[int, tuple[Command, str]]
+    ) -> dict[int, int | CommandTooLarge | ApiError]:
+        """Appends a command, with its key, to each of several partitions: its offset, or why it was not written. Raises
+        ApiError UNAVAILABLE when nothing was written."""
+        results = await asyncio.gather(
+            *(self.send(partition, command, key=key) for partition, (command, key) in commands.items()),
+            return_exceptions=True,
+        )
+        outcomes: dict[int, int | CommandTooLarge | ApiError] = {}
+        for partition, result in zip(commands, results, strict=True):
+            if not isinstance(result, int | CommandTooLarge | ApiError):
+                raise result
+            outcomes[partition] = result
+        failed = [outcome for outcome in outcomes.values() if isinstance(outcome, ApiError)]
+        if failed and not any(isinstance(outcome, int) for outcome in outcomes.values()):
+            raise failed[-1]
+        return outcomes
 
     def encoded(self, command: Command) -> bytes:
         """The record of a command. Raises CommandTooLarge."""

@@ -30,17 +30,13 @@ class CancelService:
 
     async def cancel_jobs(self, call: NamedJobs, principal: Principal, wait_for: WaitFor) -> JobsAnswer:
         """Raises ApiError UNAVAILABLE when nothing could be written."""
-        answer = JobsAnswer()
-        ids = call.parsed(answer)
-        if answer.faults:
-            return answer
 
         def command(some: tuple[bytes, ...]) -> CancelJobs:
             return CancelJobs(
                 principal=principal, job_ids=some, queue=call.queue, job_set=call.job_set, reason=call.reason
             )
 
-        return await self._commands.by_ids(ids, command, answer, wait_for, key=call.queue or "")
+        return await self._commands.named(call, command, wait_for)
 
     async def cancel_job_set(self, call: CancelJobSetCall, principal: Principal, wait_for: WaitFor) -> JobsAnswer:
         """Raises ApiError UNAVAILABLE when nothing could be written."""

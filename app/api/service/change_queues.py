@@ -12,6 +12,7 @@ import msgspec
 from app.api.errors import ApiError, Fault
 from app.api.service.create_queues import permission_of
 from app.api.service.database_errors import database_errors
+from app.api.service.granted_verbs import missing_verb
 from app.api.service.inputs import QueueInput
 from app.api.service.queue_commands import QueueCommands, QueuesAnswer
 from app.api.service.queue_faults import names_faults, queues_faults
@@ -101,7 +102,5 @@ def _change(queue: QueueInput) -> QueueChange:
 
 
 def _verb_faults(principal: Principal, verb: str, path: str) -> list[Fault]:
-    if verb in principal.verbs:
-        return []
-    message = f"{principal.user} may not: the global verb {verb} is needed"
-    return [Fault(code=ErrorCode.FORBIDDEN, path=path, message=message)]
+    why = missing_verb(principal, verb)
+    return [] if why is None else [Fault(code=ErrorCode.FORBIDDEN, path=path, message=why)]

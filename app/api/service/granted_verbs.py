@@ -16,12 +16,17 @@ def why_not(principal: Principal, verb: str, spec: QueueSpec) -> str | None:
     """Why the principal may not; None when he may."""
     needed = VERBS_ON_QUEUES.get(verb)
     if needed is not None:
-        return None if needed in principal.verbs else f"{principal.user} may not: the global verb {needed} is needed"
+        return missing_verb(principal, needed)
     if may(principal, verb, spec):
         return None
     any_queue = GLOBAL_VERBS_OF_QUEUE_VERBS[verb]
     what = "watch" if verb == "watch" else f"{verb} jobs of"
     return f"{principal.user} may not {what} queue {spec.name}: the verb {verb} on it (or {any_queue}) is needed"
+
+
+def missing_verb(principal: Principal, verb: str) -> str | None:
+    """Why the principal may not do what needs this global verb; None when he may."""
+    return None if verb in principal.verbs else f"{principal.user} may not: the global verb {verb} is needed"
 
 
 def may_everywhere(principal: Principal, verb: str) -> bool:

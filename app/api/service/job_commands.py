@@ -4,12 +4,11 @@ Ids are split by the partition in them, one command each; the results are merged
 UNAVAILABLE when nothing could be written.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from app.api.command_log import CommandLog, CommandTooLarge
 from app.api.errors import ApiError, invalid
-from app.api.service.job_answers import JobsAnswer, NotAffected
+from app.api.service.job_answers import JobsAnswer, NamedJobs, NotAffected
 from app.api.service.waiting import HISTORY_VIEW, WaitFor, Waiting
 from app.domain.commands import CancelJobs, CancelJobSet, PreemptJobs, ReprioritizeJobs, ReprioritizeJobSet
 from app.domain.errors import ErrorCode
@@ -27,6 +26,14 @@ class JobCommands:
     def __init__(self, log: CommandLog, waiting: Waiting) -> None:
         self._log = log
         self._waiting = waiting
+
+    async def named(self, call: NamedJobs, make: MakeCommand, wait_for: WaitFor) -> JobsAnswer:
+        """The jobs that a call names. Nothing is written when something is wrong with the call."""
+        answer = JobsAnswer()
+        ids = call.parsed(answer)
+        if answer.faults:
+            return answer
+        return await self.by_ids(ids, make, answer, wait_for, key=call.queue or "")
 
     async def by_ids(
         self, ids: Sequence[bytes], make: MakeCommand, answer: JobsAnswer, wait_for: WaitFor, *, key: str = ""
@@ -54,24 +61,15 @@ class JobCommands:
 
     async def _send(self, commands: Mapping[int, ByIds | OfSet], answer: JobsAnswer, *, key: str) -> dict[int, int]:
         """partition -> offset of what was written; what was not becomes faults. Raises when nothing was written."""
-        results = await asyncio.gather(
-            *(self._log.send(partition, command, key=key) for partition, command in commands.items()),
-            return_exceptions=True,
-        )
+        outcomes = await self._log.send_each({partition: (command, key) for partition, command in commands.items()})
         sent: dict[int, int] = {}
-        failed: ApiError | None = None
-        for (partition, command), result in zip(commands.items(), results, strict=True):
-            if isinstance(result, int):
-                sent[partition] = result
-            elif isinstance(result, CommandTooLarge):
-                answer.faults.append(invalid("jobIds", f"the call has {result}"))
-            elif isinstance(result, ApiError):
-                failed = result
-                answer.not_affected += _not_written(command, result)
+        for partition, outcome in outcomes.items():
+            if isinstance(outcome, int):
+                sent[partition] = outcome
+            elif isinstance(outcome, CommandTooLarge):
+                answer.faults.append(invalid("jobIds", f"the call has {outcome}"))
             else:
-                raise result
-        if failed is not None and not sent:
-            raise failed
+                answer.not_affected += _not_written(commands[partition], outcome)
         return sent
 
 

@@ -3,12 +3,11 @@
 Output: `QueuesAnswer`: the queues that the call concerned, and a fault for each that was refused.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.api.command_log import CommandLog, CommandTooLarge
-from app.api.errors import ApiError, Fault, invalid
+from app.api.errors import Fault, invalid
 from app.api.service.waiting import QUEUES_VIEW, WaitFor, Waiting, Written
 from app.domain.commands import CreateQueues, DeleteQueues, QueueSpec, UpdateQueues
 from app.domain.errors import Refusal
@@ -60,27 +59,17 @@ class QueueCommands:
         answer: QueuesAnswer,
         items: str,
     ) -> dict[int, int]:
-        results = await asyncio.gather(
-            *(self._log.send(partition, command, key=key) for partition, (command, key) in commands.items()),
-            return_exceptions=True,
-        )
         sent: dict[int, int] = {}
-        failed: ApiError | None = None
-        for partition, result in zip(commands, results, strict=True):
-            if isinstance(result, int):
-                sent[partition] = result
-            elif isinstance(result, CommandTooLarge):
-                answer.faults.append(invalid(items, f"the call has {result}"))
-            elif isinstance(result, ApiError):
-                failed = result
+        for partition, outcome in (await self._log.send_each(commands)).items():
+            if isinstance(outcome, int):
+                sent[partition] = outcome
+            elif isinstance(outcome, CommandTooLarge):
+                answer.faults.append(invalid(items, f"the call has {outcome}"))
+            else:
                 answer.faults += [
-                    Fault(code=result.code, path=f"{items}[{index}]", message=result.message, index=index)
+                    Fault(code=outcome.code, path=f"{items}[{index}]", message=outcome.message, index=index)
                     for index in shares[partition]
                 ]
-            else:
-                raise result
-        if failed is not None and not sent:
-            raise failed
         return sent
 
 

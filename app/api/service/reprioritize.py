@@ -32,11 +32,7 @@ class ReprioritizeService:
         """Raises ApiError UNAVAILABLE when nothing could be written."""
         if call.job_ids is None:
             return await self._job_set(call, principal, wait_for)
-        answer = JobsAnswer()
         named = NamedJobs(job_ids=call.job_ids, queue=call.queue, job_set=call.job_set, reason=call.reason)
-        ids = named.parsed(answer)
-        if answer.faults:
-            return answer
 
         def command(some: tuple[bytes, ...]) -> ReprioritizeJobs:
             return ReprioritizeJobs(
@@ -48,7 +44,7 @@ class ReprioritizeService:
                 reason=call.reason,
             )
 
-        return await self._commands.by_ids(ids, command, answer, wait_for, key=call.queue)
+        return await self._commands.named(named, command, wait_for)
 
     async def _job_set(self, call: ReprioritizeCall, principal: Principal, wait_for: WaitFor) -> JobsAnswer:
         checks = [
