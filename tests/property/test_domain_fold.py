@@ -4,6 +4,7 @@ survive recovery."""
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -229,12 +230,7 @@ def test_who_preempts_on_request_ends_whole_gangs_that_may_be_preempted() -> Non
     requested = of_gangs = 0
     for partition, commands in (each for seed in range(10) for each in by_partition(commands_of(seed)).items()):
         state = MemoryState()
-        for offset, command in enumerate(commands):
-            before = {job_id: (row.incarnation, gang_of(row)) for job_id, row in member_rows(state)}
-            overlay = Overlay(state)
-            decision = decide(overlay, command, partition, offset, log_time_ms(offset))
-            overlay.keep()
-            state.commit(overlay, offset, log_time_ms(offset))
+        for command, decision, before in decided(state, partition, commands):
             if isinstance(command, PreemptJobs):
                 ended = [event for _, event in decision.events if event.kind is EventKind.PREEMPTED]
                 requested += sum(event.reason_code == "RequestedPreemption" for event in ended)
@@ -278,12 +274,7 @@ def test_leases_of_a_gang_are_accepted_for_all_members_or_for_none(seed: int) ->
     whole = refused = 0
     for partition, commands in by_partition(commands_of(seed)).items():
         state = MemoryState()
-        for offset, command in enumerate(commands):
-            before = {job_id: (row.incarnation, gang_of(row)) for job_id, row in member_rows(state)}
-            overlay = Overlay(state)
-            decision = decide(overlay, command, partition, offset, log_time_ms(offset))
-            overlay.keep()
-            state.commit(overlay, offset, log_time_ms(offset))
+        for command, decision, before in decided(state, partition, commands):
             if not isinstance(command, LeaseJobs):
                 continue
             asked = Counter(before[lease.job_id] for lease in command.leases if lease.job_id in before)
@@ -294,6 +285,20 @@ def test_leases_of_a_gang_are_accepted_for_all_members_or_for_none(seed: int) ->
                 refused += given[gang] == 0
     assert whole > 10
     assert refused > 0
+
+
+def decided(
+    state: MemoryState, partition: int, commands: list[Command]
+) -> Iterator[tuple[Command, Decision, dict[bytes, tuple[int, JobGang]]]]:
+    """Each command, its decision, which is in the state now, and of which gang (with the incarnation of its queue) each
+    member was before."""
+    for offset, command in enumerate(commands):
+        before = {job_id: (row.incarnation, gang_of(row)) for job_id, row in member_rows(state)}
+        overlay = Overlay(state)
+        decision = decide(overlay, command, partition, offset, log_time_ms(offset))
+        overlay.keep()
+        state.commit(overlay, offset, log_time_ms(offset))
+        yield command, decision, before
 
 
 def by_partition(commands: list[tuple[int, Command]]) -> dict[int, list[Command]]:

@@ -2,8 +2,8 @@
 
 import json
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -83,7 +83,13 @@ class Client:
 
     async def sse(self, variables: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         """Batches of jobSetEvents over server-sent events. Raises GraphQLFailed."""
-        body = {"query": EVENTS, "variables": variables}
+        async with aclosing(self.subscription(EVENTS, variables)) as yielded:
+            async for data in yielded:
+                yield data["jobSetEvents"]
+
+    async def subscription(self, query: str, variables: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """What any subscription yields over server-sent events. Raises GraphQLFailed."""
+        body = {"query": query, "variables": variables}
         headers = {"accept": "text/event-stream"}
         async with self.http.stream("POST", "/graphql", json=body, headers=headers) as answer:
             assert answer.status_code == 200, await answer.aread()
@@ -92,7 +98,7 @@ class Client:
                 if line.startswith("event: "):
                     kind = line.removeprefix("event: ")
                 elif line.startswith("data: ") and kind == "next":
-                    yield _batch(json.loads(line.removeprefix("data: ")))
+                    yield _data(json.loads(line.removeprefix("data: ")))
                 elif kind == "complete":
                     return
 
@@ -112,7 +118,7 @@ class Client:
             async for message in socket:
                 frame = json.loads(message)
                 if frame["type"] == "next":
-                    yield _batch(frame["payload"])
+                    yield _data(frame["payload"])["jobSetEvents"]
                 elif frame["type"] == "error":
                     raise GraphQLFailed(frame["payload"])
                 elif frame["type"] == "complete":
@@ -138,9 +144,9 @@ class GraphQLFailed(Exception):
         return str(self.errors[0]["extensions"]["code"])
 
 
-def _batch(result: dict[str, Any]) -> dict[str, Any]:
+def _data(result: dict[str, Any]) -> dict[str, Any]:
     if result.get("errors"):
         raise GraphQLFailed(result["errors"])
-    batch = result["data"]["jobSetEvents"]
-    assert isinstance(batch, dict)
-    return batch
+    data = result["data"]
+    assert isinstance(data, dict)
+    return data

@@ -1,8 +1,7 @@
 """jobsChanged on the real stack: what a list lacks and nothing else, over restarts of the API and of the view."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -32,22 +31,13 @@ async def client(installation: Installation) -> AsyncIterator[Client]:
         yield made
 
 
-async def changes(client: Client, wanted: dict[str, Any], after: str | None = None) -> AsyncIterator[dict[str, Any]]:
+async def changes(
+    client: Client, wanted: dict[str, Any], after: str | None = None
+) -> AsyncGenerator[dict[str, Any], None]:
     """What jobsChanged yields over server-sent events. Raises GraphQLFailed."""
-    body = {"query": CHANGES, "variables": {"filter": wanted, "after": after}}
-    async with client.http.stream("POST", "/graphql", json=body, headers={"accept": "text/event-stream"}) as answer:
-        assert answer.status_code == 200, await answer.aread()
-        kind = ""
-        async for line in answer.aiter_lines():
-            if line.startswith("event: "):
-                kind = line.removeprefix("event: ")
-            elif line.startswith("data: ") and kind == "next":
-                result = json.loads(line.removeprefix("data: "))
-                if result.get("errors"):
-                    raise GraphQLFailed(result["errors"])
-                yield result["data"]["jobsChanged"]
-            elif kind == "complete":
-                return
+    async with aclosing(client.subscription(CHANGES, {"filter": wanted, "after": after})) as yielded:
+        async for data in yielded:
+            yield data["jobsChanged"]
 
 
 class Follower:
@@ -70,7 +60,7 @@ class Follower:
         async with asyncio.timeout(timeout_s):
             while not self.sees(rows):
                 try:
-                    async with aclosing(changes(self._client, self._wanted, self.cursor)) as steps:  # type: ignore[type-var]
+                    async with aclosing(changes(self._client, self._wanted, self.cursor)) as steps:
                         async for step in steps:
                             self.take(step)
                             if self.sees(rows):
@@ -125,7 +115,7 @@ async def test_a_job_that_leaves_the_filter_is_named_with_its_row(client: Client
     follower = Follower(client, wanted)
     await follower.begin(payload["position"])
     gone, stays = ids_of(payload)
-    async with aclosing(changes(client, wanted, follower.cursor)) as steps:  # type: ignore[type-var]
+    async with aclosing(changes(client, wanted, follower.cursor)) as steps:
         await client.execute(CANCEL, {"ids": [gone]})
         async with asyncio.timeout(60):
             async for step in steps:
@@ -138,7 +128,7 @@ async def test_a_job_that_leaves_the_filter_is_named_with_its_row(client: Client
 
 async def test_a_quiet_stream_beats_and_says_that_nothing_is_missing(client: Client) -> None:
     queue = await client.create_queue()
-    async with aclosing(changes(client, {"queues": [queue]})) as steps, asyncio.timeout(60):  # type: ignore[type-var]
+    async with aclosing(changes(client, {"queues": [queue]})) as steps, asyncio.timeout(60):
         beats = [await anext(steps) for _ in range(2)]
     assert [beat["heartbeat"] for beat in beats] == [True, True]
     assert [beat["caughtUp"] for beat in beats] == [True, True]
